@@ -1,0 +1,42 @@
+# make demo: install, simulate people, train, score on unseen people, write demo/report.html
+# make test: install with the test extras, run the suite
+PYTHON ?= python3
+BIN := .venv/bin
+OUT ?= demo
+
+.PHONY: demo test lint bench clean help
+
+help:
+	@echo "make demo   create .venv, install mien, run the main job, write $(OUT)/report.html"
+	@echo "make test   create .venv, install mien with its test extras, run the suite"
+	@echo "make lint   ruff and mypy"
+	@echo "make bench  speed and memory, as ratios within one run"
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f"mien needs Python 3.11 or newer, found {v[0]}.{v[1]}: make PYTHON=python3.11 demo")'
+	@echo "== creating .venv and installing mien (minutes, once)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/installed-test: .venv/installed
+	@echo "== installing the test extras"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+demo: .venv/installed
+	@echo "== mien demo: simulate, train, score on people never heard, report"
+	$(BIN)/mien demo --out $(OUT)
+
+test: .venv/installed-test
+	@echo "== the suite"
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/installed-test
+	$(BIN)/ruff check src tests && $(BIN)/ruff format --check src tests && $(BIN)/mypy src/mien
+
+bench: .venv/installed
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv $(OUT)

@@ -1,0 +1,72 @@
+"""Writing files so that a crash, Ctrl-C or a full disk leaves either the old file or the new one, never half of one."""
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from mien.errors import StorageError
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write into a `StorageError` that names the file and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        remedies = {
+            errno.ENOSPC: "the disk is full; free space or choose another folder, then run again with --resume",
+            errno.EDQUOT: "your quota is used up; free space or choose another folder, then run again with --resume",
+            errno.EACCES: "permission denied; choose a folder you may write to",
+            errno.EROFS: "the disk is read-only; choose another folder",
+        }
+        if error.errno not in remedies:
+            raise
+        raise StorageError(f"cannot write {path}: {remedies[error.errno]}") from error
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, flush it to the disk, then rename it into place.
+
+    Args:
+        write: called with the temporary path, which has the suffix of `path`.
+
+    Raises:
+        StorageError: the disk cannot take it. Nothing is left behind.
+    """
+    path = Path(path)
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=f".tmp{path.suffix}", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            write(temporary)
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON atomically, one value a line, non-numbers refused."""
+    write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

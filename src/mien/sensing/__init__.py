@@ -1,0 +1,1 @@
+"""From a recording to features: pure functions, no state, no files, no figures."""

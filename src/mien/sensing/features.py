@@ -1,0 +1,90 @@
+"""Features: what a front end makes of recordings, with axes that know their names and units."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from mien.recording import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One named axis: `values` are its coordinates in `unit` ("Hz", "s", "m", or "" for a count)."""
+
+    name: str
+    unit: str
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@runtime_checkable
+class FrontEnd(Protocol):
+    """A frozen dataclass of options that turns one recording into windows of features."""
+
+    kind: ClassVar[str]
+
+    def features(self, recording: Recording, neutral: Recording | None = None) -> "Features":
+        """Return the recording's windows; `row` is all zero. `neutral` is a clip of the person's neutral face."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Windows of features.
+
+    Args:
+        values: (window microphone range|freq time), float32 magnitudes or complex64 profiles.
+        axes: one per dimension after the first.
+        front_end: the options that made them.
+        row: (window) position of each window's take in the study's table.
+        start_s: (window) time of each window's first sample in its take.
+    """
+
+    values: np.ndarray
+    axes: tuple[Axis, ...]
+    front_end: Any
+    row: np.ndarray
+    start_s: np.ndarray
+
+    def __post_init__(self) -> None:
+        found = self.values.shape[1:]
+        expected = tuple(len(axis) for axis in self.axes)
+        if found != expected:
+            names = " ".join(axis.name for axis in self.axes)
+            raise ValueError(f"features of shape {found} do not fit axes ({names}) of lengths {expected}")
+        if not len(self.values) == len(self.row) == len(self.start_s):
+            raise ValueError(f"{len(self.values)} windows, {len(self.row)} rows, {len(self.start_s)} start times")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def axis(self, name: str) -> Axis:
+        """Return the axis of a name."""
+        return next(axis for axis in self.axes if axis.name == name)
+
+    def of_rows(self, rows: Sequence[int] | np.ndarray) -> "Features":
+        """Return the windows whose take is among `rows`."""
+        keep = np.isin(self.row, rows)
+        return replace(self, values=self.values[keep], row=self.row[keep], start_s=self.start_s[keep])
+
+    def images(self) -> np.ndarray:
+        """Return (window channel height time) float32: complex values become real and imaginary channels."""
+        values = self.values
+        if np.iscomplexobj(values):
+            values = np.concatenate([values.real, values.imag], axis=1)
+        return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def join(parts: Sequence[Features]) -> Features:
+    """Return one Features of several made by the same front end, in order."""
+    first = parts[0]
+    return replace(
+        first,
+        values=np.concatenate([part.values for part in parts]),
+        row=np.concatenate([part.row for part in parts]),
+        start_s=np.concatenate([part.start_s for part in parts]),
+    )
