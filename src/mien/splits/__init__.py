@@ -1,0 +1,10 @@
+"""Protocols: a study's table in, train / validation / test rows out, and the guard that refuses a split that leaks.
+
+A split is made over takes and groups of takes, never over windows; the one exception, `mixed-windows`, leaks on
+purpose (it shows what such a figure is worth) and says so wherever it appears.
+"""
+
+from mien.splits.guard import Split, check_split, missing, parents_of
+from mien.splits.protocols import PROTOCOLS, adaptation_halves, make_splits
+
+__all__ = ["PROTOCOLS", "Split", "adaptation_halves", "check_split", "make_splits", "missing", "parents_of"]
