@@ -10,7 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mien.errors import StorageError
+from mien.errors import MienError, StorageError
+
+LARGEST_JSON_BYTES = 64 * 1024 * 1024
+"""Nothing that mien describes in JSON comes near this; a larger file is not what it claims to be."""
 
 
 @contextmanager
@@ -51,9 +54,19 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
                 os.fsync(stream.fileno())
             temporary.chmod(0o644)
             temporary.replace(path)
+            flush_folder(path.parent)
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
+
+
+def flush_folder(folder: Path) -> None:
+    """Make the names in a folder durable, so that a rename outlives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -64,6 +77,44 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, values: Any) -> None:
     """Write JSON atomically, one value a line, non-numbers refused."""
     write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
+
+
+def read_text(path: Path, error: type[MienError]) -> str:
+    """Return a UTF-8 text file, with or without a byte order mark.
+
+    Raises:
+        MienError: of the class `error`, where the file is missing, unreadable, too large or not UTF-8.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > LARGEST_JSON_BYTES:
+            raise error(f"{path} has {path.stat().st_size} bytes; at most {LARGEST_JSON_BYTES} are read")
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise error(f"{path} is not UTF-8 text: byte {problem.start} is {problem.object[problem.start]:#04x}") from None
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise error(f"{path} cannot be read: {reason}") from None
+
+
+def read_json(path: Path, error: type[MienError]) -> dict[str, Any]:
+    """Return the JSON object in a file; NaN and infinity are refused.
+
+    Raises:
+        MienError: of the class `error`, where the file cannot be read or holds no JSON object.
+    """
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    text = read_text(path, error)
+    try:
+        values = json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError) as problem:
+        raise error(f"{path} is not JSON: {problem}") from None
+    if not isinstance(values, dict):
+        raise error(f"{path} holds a JSON {type(values).__name__}; an object {{...}} is needed")
+    return values
 
 
 def sha256(path: Path) -> str:

@@ -1,0 +1,224 @@
+"""Sound files and the sidecars beside them: what they claim, whether it is so, and their samples.
+
+Every claim of a header is checked before memory is taken, and whatever bytes a file holds, only a `RecordingError` of
+one line comes of it.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import soundfile
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mien.errors import RecordingError
+from mien.files import read_json
+
+QUALITY_WORDS = ("clipped", "dropout", "low-snr", "drift", "no-probe")
+"""What can be wrong with a recording that is still one. None of them: `ok`."""
+
+SUBTYPES = {".flac": ("PCM_24", "PCM_16"), ".wav": ("PCM_24", "PCM_16", "PCM_32", "FLOAT", "DOUBLE")}
+"""How samples may be stored, by the file's ending; the first is the default."""
+
+SHORTEST_S = 0.2
+"""Four periods of the paper's chirp: less holds no expression."""
+
+LONGEST_S = 3600.0
+MOST_CHANNELS = 8
+HIGHEST_RATE_HZ = 768_000
+MOST_SAMPLES = int(LONGEST_S * MOST_CHANNELS * 48_000)
+"""Limits that are checked against a file's header before memory is taken."""
+
+_MAGIC = {b"fLaC": "FLAC", b"RIFF": "WAV", b"RIFX": "WAV", b"RF64": "WAV"}
+_BLOCK = 1 << 16
+
+
+class Sidecar(BaseModel):
+    """What stands beside a sound file. Every field may be missing; fields unknown here become facts."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    mien_recording: Literal[1] = 1
+    rate_hz: int | None = None
+    n_channels: int | None = None
+    n_samples: int | None = None
+    sha256: str | None = None
+    probe: dict[str, Any] | None = None
+    quality: list[str] = Field(default_factory=list)
+    high_pass_hz: float | None = None
+    scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    facts: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def all_facts(self) -> dict[str, Any]:
+        return self.facts | (self.model_extra or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a sound file says of itself before its samples are read."""
+
+    rate_hz: int
+    n_channels: int
+    n_samples: int
+    container: str
+    subtype: str
+
+
+def check_quality(words: tuple[str, ...] | list[str]) -> None:
+    """Refuse words that are not in `QUALITY_WORDS`.
+
+    Raises:
+        RecordingError: an unknown word, named.
+    """
+    unknown = [word for word in words if word not in QUALITY_WORDS]
+    if unknown:
+        raise RecordingError(f"quality {unknown[0]!r} is unknown; known are {', '.join(QUALITY_WORDS)}")
+
+
+def sidecar_path(path: Path) -> Path:
+    """Return where the sidecar of a sound file stands."""
+    return Path(path).with_suffix(".json")
+
+
+def subtype_of(path: Path, subtype: str | None) -> str:
+    """Return how samples are stored under a name: `subtype`, or 24 bit.
+
+    Raises:
+        RecordingError: another ending than .flac or .wav, or a subtype it cannot hold.
+    """
+    allowed = SUBTYPES.get(path.suffix)
+    if allowed is None:
+        raise RecordingError(f"a recording cannot be written to {path}: its name must end in {' or '.join(SUBTYPES)}")
+    if subtype not in (None, *allowed):
+        raise RecordingError(f"{path} was to hold {subtype} samples; a {path.suffix} file holds {', '.join(allowed)}")
+    return subtype or allowed[0]
+
+
+def read_header(path: Path) -> Header:
+    """Return what a sound file says of itself, after checking that it can be one.
+
+    Raises:
+        RecordingError: missing, empty, no FLAC or WAV, truncated, lossy, or larger than the limits above.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise RecordingError(f"{path} {'is not a file' if path.exists() else 'does not exist'}")
+        n_bytes = path.stat().st_size
+        with path.open("rb") as stream:
+            start = stream.read(8)
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if n_bytes == 0:
+        raise RecordingError(f"{path} is empty (0 bytes); record it again")
+    if path.suffix.lower() not in SUBTYPES or start[:4] not in _MAGIC:
+        raise RecordingError(
+            f"{path} is not a FLAC or WAV file (it begins with {start[:4]!r}); record or convert to one"
+        )
+    declared = int.from_bytes(start[4:8], "big" if start[:4] == b"RIFX" else "little") + 8
+    if start[:3] == b"RIF" and n_bytes < declared < 0x7FFFFFFF:
+        raise RecordingError(f"{path} is truncated: it has {n_bytes} of {declared} bytes; copy or record it again")
+    try:
+        found = soundfile.info(str(path))
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
+        raise RecordingError(f"{path} cannot be read as sound: {reason}") from None
+    header = Header(found.samplerate, found.channels, found.frames, found.format, found.subtype)
+    _refuse_header(path, header)
+    return header
+
+
+def _refuse_header(path: Path, header: Header) -> None:
+    if header.subtype not in SUBTYPES[".wav"]:
+        allowed = ", ".join(SUBTYPES[".wav"])
+        raise RecordingError(f"{path} holds {header.subtype} samples; {allowed} are read: record without compression")
+    if not 8_000 <= header.rate_hz <= HIGHEST_RATE_HZ:
+        raise RecordingError(f"{path} claims {header.rate_hz} Hz; rates from 8000 to {HIGHEST_RATE_HZ} Hz are read")
+    if not 1 <= header.n_channels <= MOST_CHANNELS:
+        raise RecordingError(f"{path} claims {header.n_channels} channels; 1 to {MOST_CHANNELS} are read")
+    duration_s = header.n_samples / header.rate_hz
+    if duration_s > LONGEST_S or header.n_samples * header.n_channels > MOST_SAMPLES:
+        raise RecordingError(
+            f"{path} claims {duration_s:.0f} s of {header.n_channels} channels at {header.rate_hz} Hz; at most "
+            f"{LONGEST_S:.0f} s and {MOST_SAMPLES} samples in all are read: cut it into takes"
+        )
+
+
+def read_samples(path: Path, header: Header) -> np.ndarray:
+    """Return the samples of a file whose header was read, shape (channel time) float32.
+
+    Raises:
+        RecordingError: fewer samples than the header claims, or bytes that cannot be decoded.
+    """
+    samples = np.empty((header.n_channels, header.n_samples), np.float32)
+    position = 0
+    try:
+        with soundfile.SoundFile(str(path)) as stream:
+            while position < header.n_samples:
+                block = stream.read(min(_BLOCK, header.n_samples - position), dtype="float32", always_2d=True)
+                if not len(block):
+                    break
+                samples[:, position : position + len(block)] = block.T
+                position += len(block)
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
+        raise RecordingError(f"{path} breaks off after {position} of {header.n_samples} samples: {reason}") from None
+    if position < header.n_samples:
+        raise RecordingError(f"{path} is truncated: it holds {position} of {header.n_samples} samples; record it again")
+    return samples
+
+
+def read_sidecar(path: Path) -> Sidecar | None:
+    """Return what stands beside a sound file, or None where nothing does.
+
+    Raises:
+        RecordingError: a sidecar that is no JSON, or whose fields are of the wrong kind.
+    """
+    beside = sidecar_path(path)
+    if not beside.exists():
+        return None
+    try:
+        sidecar = Sidecar.model_validate(read_json(beside, RecordingError))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise RecordingError(f"{beside}: {place}: {first['msg']}; found {str(first['input'])[:60]!r}") from None
+    check_quality(sidecar.quality)
+    return sidecar
+
+
+def refuse_altered(path: Path, *digests: str | None) -> None:
+    """Refuse a file whose SHA-256 is not the one stated in a table or sidecar; None states nothing.
+
+    Raises:
+        RecordingError: the file changed after it was written.
+    """
+    wanted = {digest.lower() for digest in digests if digest}
+    if not wanted:
+        return
+    with Path(path).open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if wanted != {found}:
+        stated = min(wanted - {found})
+        raise RecordingError(f"{path} was altered: its SHA-256 is {found[:12]}..., stated was {stated[:12]}...")
+
+
+def refuse_unusable(path: Path, samples: np.ndarray, rate_hz: int) -> None:
+    """Refuse samples (channel time) that hold no take: too short, not numbers, or silent in every channel.
+
+    Raises:
+        RecordingError: what was found.
+    """
+    duration_s = samples.shape[1] / rate_hz
+    if duration_s < SHORTEST_S:
+        raise RecordingError(f"{path} holds {duration_s:.3g} s of sound; at least {SHORTEST_S:g} s are needed")
+    n_bad = int(samples.size - np.isfinite(samples).sum())
+    if n_bad:
+        raise RecordingError(f"{path} has {n_bad} of {samples.size} samples that are no numbers (NaN or infinite)")
+    if not np.ptp(samples, axis=1).any():
+        raise RecordingError(
+            f"{path} is silent: every sample is {samples[0, 0]:g}; is the microphone allowed and connected?"
+        )
