@@ -1,0 +1,254 @@
+"""Periods of a recording as complex baseband: the common ground of synchronisation, gate and front ends.
+
+A recording is band-passed, made analytic and decimated in one step (a crop of its spectrum), then cut into periods
+which start on the direct path, tick by the emitter's clock, and lie on one fixed grid of frequencies per probe.
+Everything that follows is a small product per period.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft
+
+from mien.dsp import band_gain
+from mien.errors import ProbeError, ProbeMismatch, RecordingError
+from mien.probe import Chirp, Composite, describe
+from mien.recording import Recording
+
+SKIRT_HZ = Composite.guard_hz
+"""Width of the band-pass's skirts: the distance that a composite keeps between its parts."""
+
+MOMENTS = 7
+"""Terms of the series by which a sweep's spectrum follows a clock that drifts; at 300 ppm the error is below -100 dB."""
+
+GUARD_CELLS = 2
+"""Decimated samples beside the recording's ends that a cut band-limited signal does not hold faithfully."""
+
+
+@dataclass(frozen=True, eq=False)
+class PeriodGrid:
+    """One period of a chirp on a grid of decimated time and baseband frequency.
+
+    Args:
+        chirp: the probe, or the chirp of a composite.
+        decimation: samples per cell; the rate of the baseband is ``rate_hz / decimation``.
+        n_cells: decimated samples in a period, also the number of frequencies.
+        base_hz: what the baseband's zero stands for, a whole number of grid steps.
+        freq_hz: (freq) absolute frequencies, in the order of an FFT.
+        gain: (freq) gain of the zero-phase band-pass.
+        sweep_moments: (moment freq) spectra of ``(t - T/2)^k`` times the sweep, for `sweep_spectrum`.
+    """
+
+    chirp: Chirp
+    decimation: int
+    n_cells: int
+    base_hz: float
+    freq_hz: np.ndarray
+    gain: np.ndarray
+    sweep_moments: np.ndarray
+
+    @property
+    def n_time(self) -> int:
+        """Return the length of a frame in samples: the period, rounded up to whole cells."""
+        return self.n_cells * self.decimation
+
+    @property
+    def cell_s(self) -> float:
+        return self.decimation / self.chirp.rate_hz
+
+    @property
+    def delay_s(self) -> np.ndarray:
+        """Return (time) the delays of the cells of a compressed period; the second half stands for negative ones."""
+        return fft.fftfreq(self.n_cells, 1 / self.n_cells) * self.cell_s
+
+    def sweep_spectrum(self, drift_ppm: float = 0.0) -> np.ndarray:
+        """Return (freq) the spectrum of one sweep, as a clock faster by `drift_ppm` records it.
+
+        ``S(f + g) = e^(-j pi (f + g) T) sum_k (-j 2 pi g)^k / k! M_k(f)`` with ``g = f drift`` and moments M_k.
+        """
+        shift_hz = self.freq_hz * drift_ppm * 1e-6
+        total, term = np.zeros(self.n_cells, complex), np.ones(self.n_cells, complex)
+        for order, moment in enumerate(self.sweep_moments):
+            total += term * moment
+            term = term * (-2j * np.pi * shift_hz) / (order + 1)
+        return total * np.exp(-1j * np.pi * (self.freq_hz + shift_hz) * self.chirp.sweep_s)
+
+    def deconvolution(self) -> np.ndarray:
+        """Return (freq) the gain that turns a period's spectrum into its channel, 0 where the probe emits nothing.
+
+        ``conj(S) / max(|S|^2, 1 % of its largest)`` inside the band: an inverse where the probe is strong, a matched
+        filter in its faded edges.
+        """
+        spectrum = self.sweep_spectrum()
+        power = np.abs(spectrum) ** 2
+        inside = (self.freq_hz >= self.chirp.low_hz) & (self.freq_hz <= self.chirp.high_hz)
+        return np.where(inside, spectrum.conj() / np.maximum(power, 0.01 * power.max()), 0)
+
+
+def chirp_of(recording: Recording) -> Chirp:
+    """Return the chirp that a recording was made with.
+
+    Raises:
+        ProbeError: the probe is unknown or holds no chirp.
+        ProbeMismatch: the recording's rate is not the probe's.
+    """
+    probe = recording.probe
+    if probe is None:
+        raise ProbeError("the recording does not say which probe was emitted; give it one, such as Chirp()")
+    chirp = probe.part("chirp") if isinstance(probe, Composite) else probe
+    if not isinstance(chirp, Chirp):
+        raise ProbeError(f"a chirp is needed to sense distance; this recording was made with {describe(probe)}")
+    if recording.rate_hz != chirp.rate_hz:
+        raise ProbeMismatch(
+            f"the recording is {recording.rate_hz} Hz but its probe is {describe(chirp)}{_rate_remedy(recording, chirp)}"
+        )
+    return chirp
+
+
+def _rate_remedy(recording: Recording, chirp: Chirp) -> str:
+    half_hz = recording.rate_hz / 2
+    if chirp.high_hz > half_hz:
+        band = f"{chirp.low_hz / 1000:g}-{chirp.high_hz / 1000:g} kHz chirp"
+        remedy = f"record at {chirp.rate_hz} Hz or choose Chirp(high_hz={half_hz // 1000 * 1000 - 1000:g})"
+        return f": a {band} is cut at {half_hz / 1000:g} kHz; {remedy}"
+    return f"; record at {chirp.rate_hz} Hz, or state the probe at {recording.rate_hz} Hz if that is how it was played"
+
+
+def _decimation(chirp: Chirp) -> int:
+    limit = int(chirp.rate_hz / (chirp.bandwidth_hz + 2 * SKIRT_HZ))
+    smooth = [factor for factor in range(1, max(limit, 1) + 1) if fft.next_fast_len(factor) == factor]
+    # A period of whole cells keeps a frame periodic, so that a sweep may fill its whole period.
+    whole = [factor for factor in smooth if chirp.samples_per_period % factor == 0 and 2 * factor > limit]
+    return max(whole or smooth)
+
+
+@lru_cache(maxsize=32)
+def period_grid(chirp: Chirp) -> PeriodGrid:
+    """Return the grid of a chirp; computed once per probe."""
+    decimation = _decimation(chirp)
+    exact_cells = chirp.samples_per_period / decimation
+    n_cells = fft.next_fast_len(int(np.ceil(exact_cells - 1e-9)))
+    step_hz = chirp.rate_hz / (n_cells * decimation)
+    base_hz = round(chirp.center_hz / step_hz) * step_hz
+    freq_hz = base_hz + fft.fftfreq(n_cells, decimation / chirp.rate_hz)
+    time_s = np.arange(chirp.samples_per_sweep) / chirp.rate_hz
+    centered_s = time_s - chirp.sweep_s / 2
+    kernel = np.exp(-2j * np.pi * centered_s[:, None] * freq_hz)
+    moments = (chirp.sweep() * centered_s ** np.arange(MOMENTS)[:, None]) @ kernel
+    gain = band_gain(freq_hz, chirp.low_hz, chirp.high_hz, SKIRT_HZ) * (freq_hz > 0) * (freq_hz < chirp.rate_hz / 2)
+    return PeriodGrid(chirp, decimation, n_cells, base_hz, freq_hz, gain, moments)
+
+
+def baseband(samples: np.ndarray, grid: PeriodGrid) -> np.ndarray:
+    """Band-pass without phase error, make analytic and decimate: one crop of the spectrum.
+
+    Args:
+        samples: (channel time) at the probe's rate.
+
+    Returns:
+        (channel time) complex128 at ``rate / decimation``; sample i stands at sample ``i * decimation`` and at
+        frequency zero for `base_hz`. At least one period of silence follows the end.
+    """
+    n_frames = fft.next_fast_len(-(-samples.shape[-1] // grid.n_time) + 1)
+    n_padded = n_frames * grid.n_time
+    spectrum = fft.rfft(np.asarray(samples, dtype=np.float64), n_padded)
+    n_cells = n_frames * grid.n_cells
+    step_hz = grid.chirp.rate_hz / n_padded
+    base = round(grid.base_hz / step_hz)
+    lower, upper = base - n_cells // 2, base + (n_cells + 1) // 2
+    first, last = max(lower, 0), min(upper, spectrum.shape[-1])
+    chirp = grid.chirp
+    gain = band_gain(np.arange(first, last) * step_hz, chirp.low_hz, chirp.high_hz, SKIRT_HZ)
+    cropped = np.zeros((*samples.shape[:-1], n_cells), dtype=complex)
+    cropped[..., first - lower : last - lower] = spectrum[..., first:last] * gain
+    return fft.ifft(fft.ifftshift(cropped, axes=-1)) / grid.decimation
+
+
+def frame_spectra(signal: np.ndarray, starts_sample: np.ndarray, grid: PeriodGrid) -> np.ndarray:
+    """Return (channel period freq) spectra of frames of one period that start at any fraction of a sample.
+
+    A spectrum's phase is that of the frame's start: an echo after tau has ``exp(-j 2 pi f tau)``. Where a frame
+    reaches beyond the signal it holds silence.
+
+    Args:
+        signal: (channel time) from `baseband`.
+        starts_sample: (period) starts in samples of the recording.
+    """
+    cells = np.asarray(starts_sample) / grid.decimation
+    whole = np.floor(cells).astype(np.int64)
+    index = whole[:, None] + np.arange(grid.n_cells)
+    inside = (index >= 0) & (index < signal.shape[-1])
+    frames = np.where(inside, signal[..., np.clip(index, 0, signal.shape[-1] - 1)], 0)
+    start_s = np.asarray(starts_sample) / grid.chirp.rate_hz
+    turns = grid.base_hz * start_s[:, None] + (grid.freq_hz - grid.base_hz) * ((cells - whole) * grid.cell_s)[:, None]
+    return fft.fft(frames) * grid.decimation * np.exp(2j * np.pi * turns)
+
+
+def undo_drift(spectra: np.ndarray, drift_ppm: float, grid: PeriodGrid) -> np.ndarray:
+    """Return frames as they would have been recorded by the emitter's own clock.
+
+    ``y(u) = x(u (1 + drift))``: the carrier is turned exactly, the envelope moved by its Taylor series about the
+    middle of the sweep, with as many terms as 1e-6 asks for.
+
+    Args:
+        spectra: (... freq) from `frame_spectra`.
+
+    Returns:
+        (... time) complex baseband of one period.
+    """
+    drift = drift_ppm * 1e-6
+    offset_hz = grid.freq_hz - grid.base_hz
+    time_s = np.arange(grid.n_cells) * grid.cell_s
+    center_s = grid.chirp.sweep_s / 2
+    moved = spectra * np.exp(2j * np.pi * offset_hz * drift * center_s)
+    size = np.pi / grid.cell_s * abs(drift) * (grid.n_time / grid.chirp.rate_hz)
+    total, order, error = fft.ifft(moved), 0, size
+    while error > 1e-6:
+        order += 1
+        moved = moved * (2j * np.pi * offset_hz) / order
+        total = total + fft.ifft(moved) * (drift * (time_s - center_s)) ** order
+        error *= size / (order + 1)
+    return total * np.exp(2j * np.pi * grid.base_hz * drift * time_s)
+
+
+def aligned_periods(
+    signal: np.ndarray, starts_sample: np.ndarray, drift_ppm: float, n_samples: int, grid: PeriodGrid
+) -> np.ndarray:
+    """Return (channel period freq) spectra of the periods that start at `starts_sample`, by the emitter's clock.
+
+    A period that reaches beyond either end of the recording is completed from its neighbour: the face moves little
+    in one period, and a sweep with a hole would look like another face.
+
+    Args:
+        signal: (channel time) from `baseband`.
+        starts_sample: (period) equally spaced starts; only the first and the last may reach beyond the recording.
+        n_samples: length of the recording.
+    """
+    starts = np.asarray(starts_sample, dtype=np.float64)
+    if len(starts) == 1:  # its only neighbours are the parts of the periods before and after
+        step = grid.chirp.samples_per_period * (1 + drift_ppm * 1e-6)
+        return aligned_periods(signal, starts[0] + step * np.arange(-1, 2), drift_ppm, n_samples, grid)[:, 1:2]
+    waves = undo_drift(frame_spectra(signal, starts, grid), drift_ppm, grid)
+    cell = starts[:, None] / grid.decimation + np.arange(grid.n_cells)
+    before = cell < GUARD_CELLS
+    after = cell > n_samples / grid.decimation - GUARD_CELLS
+    last = len(starts) - 1
+    for period in np.flatnonzero(after.any(axis=1) & (np.arange(last + 1) > 0)):
+        waves[:, period] = np.where(after[period], waves[:, period - 1], waves[:, period])
+    for period in np.flatnonzero(before.any(axis=1) & (np.arange(last + 1) < last))[::-1]:
+        waves[:, period] = np.where(before[period], waves[:, period + 1], waves[:, period])
+    return fft.fft(waves)
+
+
+def check_length(recording: Recording, chirp: Chirp) -> None:
+    """Refuse a recording that is shorter than one period.
+
+    Raises:
+        RecordingError: naming both lengths.
+    """
+    if recording.n_samples < np.floor(chirp.samples_per_period):
+        raise RecordingError(
+            f"the recording lasts {recording.duration_s:.4g} s, less than one period of its probe "
+            f"({describe(chirp)}); at least {chirp.period_s:g} s are needed, better 1 s: record longer"
+        )
