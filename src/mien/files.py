@@ -12,8 +12,8 @@ from typing import Any
 
 from mien.errors import MienError, StorageError
 
-LARGEST_JSON_BYTES = 64 * 1024 * 1024
-"""Nothing that mien describes in JSON comes near this; a larger file is not what it claims to be."""
+LARGEST_TEXT_BYTES = 256 * 1024 * 1024
+"""No description or table that mien reads comes near this; a larger file is not what it claims to be."""
 
 
 @contextmanager
@@ -87,8 +87,8 @@ def read_text(path: Path, error: type[MienError]) -> str:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > LARGEST_JSON_BYTES:
-            raise error(f"{path} has {path.stat().st_size} bytes; at most {LARGEST_JSON_BYTES} are read")
+        if path.stat().st_size > LARGEST_TEXT_BYTES:
+            raise error(f"{path} has {path.stat().st_size} bytes; at most {LARGEST_TEXT_BYTES} are read")
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise error(f"{path} is not UTF-8 text: byte {problem.start} is {problem.object[problem.start]:#04x}") from None

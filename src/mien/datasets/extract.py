@@ -1,0 +1,95 @@
+"""From a study to features: every take through one front end, in order, by as many processes as are given."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from mien.datasets.study import Study, Take
+from mien.errors import MienError, StudyError
+from mien.labels import NEUTRAL
+from mien.progress import track
+from mien.sensing.features import Features, FrontEnd, join
+
+
+def extract(
+    study: Study,
+    front_end: FrontEnd,
+    rows: Sequence[int] | np.ndarray | None = None,
+    n_jobs: int = 1,
+    progress: bool = True,
+) -> Features:
+    """Return the features of a study's takes, in the order of `rows`, the same with any number of processes.
+
+    A front end whose `neutral` is "clip" gets, with each take, a neutral take of the same person: of the same session
+    and mask first, never the take itself unless there is no other.
+
+    Args:
+        front_end: what turns a recording into windows.
+        rows: positions in the study's table; None takes them all.
+        n_jobs: processes; one take is in memory per process.
+
+    Returns:
+        Features whose `row` are positions in `study.table`.
+
+    Raises:
+        StudyError: a take that cannot be read or has no probe in it, named; no rows; or takes of different shape.
+    """
+    chosen = np.arange(len(study)) if rows is None else np.asarray(rows, dtype=np.int64)
+    if not len(chosen):
+        raise StudyError(f"features of no takes were asked for; {study.path} has {len(study)}")
+    wants_neutral = getattr(front_end, "neutral", None) == "clip"
+    jobs = [(study.take(row), study.take(neutral_row(study, row)) if wants_neutral else None) for row in chosen]
+    made = _made(jobs, front_end, n_jobs)
+    parts = list(track(made, "features", total=len(jobs)) if progress else made)
+    _refuse_other_shapes(parts, jobs)
+    return join(parts)
+
+
+def _made(jobs: list[tuple[Take, Take | None]], front_end: FrontEnd, n_jobs: int) -> Iterator[Features]:
+    if n_jobs == 1:
+        return (_features_of(take, neutral, front_end) for take, neutral in jobs)
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+    return parallel(delayed(_features_of)(take, neutral, front_end) for take, neutral in jobs)
+
+
+def _features_of(take: Take, neutral: Take | None, front_end: FrontEnd) -> Features:
+    try:
+        features = front_end.features(take.recording(), neutral.recording() if neutral else None)
+    except MienError as error:
+        raise StudyError(f"{take.name}: {error}") from error
+    return replace(features, row=np.full(len(features), take.row, dtype=np.int64))
+
+
+def neutral_row(study: Study, row: int) -> int:
+    """Return the position of the neutral take that serves as a take's reference.
+
+    Raises:
+        StudyError: the person has no neutral take.
+    """
+    table = study.table
+    take = table.iloc[int(row)]
+    theirs = np.flatnonzero((table["subject"] == take["subject"]) & (table["expression"] == NEUTRAL))
+    if not len(theirs):
+        raise StudyError(
+            f"subject {take['subject']} of {study.path} has no neutral take, which this front end needs; record "
+            "one, or use neutral='take'"
+        )
+
+    def rank(other: int) -> tuple[bool, ...]:
+        found = table.iloc[other]
+        return (other == int(row), *(found[name] != take[name] for name in ("session", "mask") if name in table))
+
+    return int(min(theirs, key=rank))
+
+
+def _refuse_other_shapes(parts: list[Features], jobs: list[tuple[Take, Take | None]]) -> None:
+    first = parts[0].values.shape[1:]
+    for part, (take, _) in zip(parts, jobs, strict=True):
+        if part.values.shape[1:] != first:
+            names = " ".join(axis.name for axis in part.axes)
+            raise StudyError(
+                f"{take.name} gives features ({names}) of shape {part.values.shape[1:]}, {jobs[0][0].name} of {first}; "
+                "takes of one study need the same channels: choose rows of one device"
+            )

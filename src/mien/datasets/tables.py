@@ -1,0 +1,261 @@
+"""The tab-separated tables of a study: read as written, checked line by line, turned into a DataFrame.
+
+Text stays text (identifiers such as `001` keep their zeros, an unknown word is `n/a`); the columns that hold
+quantities become floats, unknown ones NaN.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mien.errors import StudyError
+from mien.files import read_text
+from mien.labels import ALL_EXPRESSIONS, UNKNOWN
+from mien.sound_files import QUALITY_WORDS
+
+REQUIRED = ("subject", "session", "take", "expression", "path")
+KEY = ("subject", "session", "take")
+MASKS = ("open", "mask")
+
+_QUANTITY = re.compile(r"AU\d{1,2}(_[LR])?|distance_m|neutral_until_s")
+_PERHAPS_QUANTITY = re.compile(r"age|n_.*|.*_(hz|s|m|m_s|db|rad|deg|c|ppm)")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong: `severity` is "error" or "warning", `path` where, `message` what, on one line."""
+
+    severity: str
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.path}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as it stands in its file: every cell is text; `torn` is a last line that a crash cut short.
+
+    `ended` says whether the last line has an end, so that another may follow it.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: tuple[dict[str, str], ...]
+    torn: str | None = None
+    ended: bool = True
+
+
+def is_quantity(column: str) -> bool:
+    """Say whether the contract makes a column hold numbers.
+
+    Example:
+        >>> [is_quantity(name) for name in ("AU04", "distance_m", "subject", "place")]
+        [True, True, False, False]
+    """
+    return _QUANTITY.fullmatch(column) is not None
+
+
+def read_table(path: Path, required: Sequence[str]) -> Table:
+    """Read a table; a byte order mark and either line ending are tolerated.
+
+    Raises:
+        StudyError: no such file, no header, a column missing or named twice, or a line of another number of cells
+            (but for a last line without an end, which a crash leaves and which is set aside as `torn`).
+    """
+    lines = read_text(path, StudyError).replace("\r\n", "\n").split("\n")
+    ended = lines[-1] == ""
+    lines = lines[:-1] if ended else lines
+    if not lines or not lines[0].strip():
+        raise StudyError(f"{path} has no header; its first line must name the columns {' '.join(required)}")
+    columns = tuple(lines[0].split("\t"))
+    missing = [name for name in required if name not in columns]
+    if missing:
+        raise StudyError(f"{path} has no column {', '.join(missing)}; it has {', '.join(columns)}, separated by tabs")
+    twice = sorted({name for name in columns if columns.count(name) > 1 or not name.strip()})
+    if twice:
+        raise StudyError(
+            f"{path} names column {twice[0]!r} {columns.count(twice[0])} times; each once, none without a name"
+        )
+    torn = lines.pop() if not ended and len(lines) > 1 and _is_torn(lines[-1], columns) else None
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        cells = line.split("\t")
+        if len(cells) != len(columns):
+            raise StudyError(f"{path} line {number} has {len(cells)} cells; its header has {len(columns)}")
+        rows.append(dict(zip(columns, cells, strict=True)))
+    return Table(Path(path), columns, tuple(rows), torn, ended)
+
+
+def _is_torn(line: str, columns: tuple[str, ...]) -> bool:
+    cells = line.split("\t")
+    if len(cells) < len(columns):
+        return True
+    # Our own writer puts the digest last: where a line breaks off within it, its length tells.
+    return columns[-1] == "sha256" and cells[-1] != UNKNOWN and not _SHA256.fullmatch(cells[-1])
+
+
+def format_cell(column: str, value: Any) -> str:
+    """Return a value as it stands in a table; None and NaN are `n/a`, numbers keep every digit.
+
+    Raises:
+        StudyError: a value that a cell cannot hold.
+
+    Example:
+        >>> format_cell("distance_m", 0.3), format_cell("AU04", None), format_cell("place", "office")
+        ('0.3', 'n/a', 'office')
+    """
+    if value is None or value is pd.NA:
+        return UNKNOWN
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        if any(sign in value for sign in "\t\n\r") or not value.strip():
+            raise StudyError(
+                f"column {column}: {value!r} cannot stand in a table; use text without tabs and line breaks"
+            )
+        return value
+    if isinstance(value, Real) and not isinstance(value, bool):
+        if math.isnan(value):
+            return UNKNOWN
+        if math.isinf(value):
+            raise StudyError(f"column {column}: {value} is no quantity; use a number, or None for unknown")
+        return repr(value)
+    raise StudyError(f"column {column}: {value!r} is a {type(value).__name__}; text, a number or None is needed")
+
+
+def format_rows(columns: Sequence[str], rows: Iterable[Mapping[str, str]], header: bool = True) -> str:
+    """Return rows as text of a table, each ended by a line feed."""
+    lines = ["\t".join(columns)] if header else []
+    lines += ["\t".join(row.get(name, UNKNOWN) for name in columns) for row in rows]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def as_frame(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
+    """Return cells as a DataFrame: text columns as text, quantities as floats with NaN for `n/a`.
+
+    A column of the user's own counts as a quantity where its name says so (an age, a count `n_`, a unit at its end)
+    and every cell is a number.
+
+    Raises:
+        StudyError: a quantity of the contract that is no number.
+    """
+    frame = {}
+    for name in columns:
+        cells = [row.get(name, UNKNOWN) or UNKNOWN for row in rows]
+        if is_quantity(name) or (_PERHAPS_QUANTITY.fullmatch(name) and all(map(_is_number, cells))):
+            frame[name] = pd.Series([_number(name, cell) for cell in cells], dtype=np.float64)
+        else:
+            frame[name] = pd.Series(cells, dtype="str")
+    return pd.DataFrame(frame, columns=list(columns))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return cell == UNKNOWN or math.isfinite(float(cell))
+    except ValueError:
+        return False
+
+
+def _number(column: str, cell: str) -> float:
+    if cell in (UNKNOWN, ""):
+        return math.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        raise StudyError(f"column {column} holds {cell!r}; a number or {UNKNOWN} is needed") from None
+    if not math.isfinite(value):
+        raise StudyError(f"column {column} holds {cell!r}; a finite number or {UNKNOWN} is needed")
+    return value
+
+
+def faults_of_rows(table: Table) -> list[Fault]:
+    """Return what is wrong in `takes.tsv` as far as the table alone shows it."""
+    faults = []
+    keys: dict[tuple[str, ...], int] = {}
+    paths: dict[str, int] = {}
+    sounds: dict[str, int] = {}
+    for number, row in enumerate(table.rows, start=2):
+        place = f"{table.path.name} line {number}"
+        faults += [Fault("error", place, message) for message in _errors_of_row(row)]
+        faults += [Fault("warning", place, message) for message in _warnings_of_row(row)]
+        key = tuple(row[name] for name in KEY)
+        if key in keys:
+            faults.append(Fault("error", place, f"duplicate take: {describe_key(row)} is also in line {keys[key]}"))
+        elif row["path"] in paths:
+            message = f"duplicate take: {row['path']} is also the take of line {paths[row['path']]}"
+            faults.append(Fault("error", place, message))
+        elif (digest := row.get("sha256", UNKNOWN)) in sounds and digest != UNKNOWN:
+            faults.append(Fault("warning", place, f"holds the same sound as line {sounds[digest]} (equal sha256)"))
+        keys.setdefault(key, number)
+        paths.setdefault(row["path"], number)
+        sounds.setdefault(row.get("sha256", UNKNOWN), number)
+    return faults
+
+
+def _errors_of_row(row: Mapping[str, str]) -> list[str]:
+    errors = [f"{name} is {row[name]!r}; an identifier is needed" for name in KEY if row[name].strip() in ("", UNKNOWN)]
+    problem = problem_of_path(row["path"])
+    errors += [problem] if problem else []
+    if not row["expression"].strip():
+        errors.append(f"expression is empty; use a word, or {UNKNOWN} for an unlabelled take")
+    if row.get("mask", UNKNOWN) not in (*MASKS, UNKNOWN, ""):
+        errors.append(f"mask is {row['mask']!r}, an unknown word; known are {', '.join(MASKS)}, {UNKNOWN}")
+    unknown = [
+        word for word in row.get("quality", UNKNOWN).split(";") if word not in (*QUALITY_WORDS, "ok", UNKNOWN, "")
+    ]
+    if unknown:
+        errors.append(f"quality has {unknown[0]!r}, an unknown word; known are ok, {', '.join(QUALITY_WORDS)}")
+    digest = row.get("sha256", UNKNOWN)
+    if digest not in (UNKNOWN, "") and not _SHA256.fullmatch(digest):
+        errors.append(f"sha256 is {digest[:80]!r}; 64 hexadecimal digits or {UNKNOWN} are needed")
+    for name in filter(is_quantity, row):
+        try:
+            _number(name, row[name])
+        except StudyError as error:
+            errors.append(str(error))
+    return errors
+
+
+def _warnings_of_row(row: Mapping[str, str]) -> list[str]:
+    warnings = []
+    if row["expression"] not in (*ALL_EXPRESSIONS, UNKNOWN, ""):
+        known = ", ".join(ALL_EXPRESSIONS)
+        warnings.append(f"expression {row['expression']!r} is kept as it is; mien's own words are {known}")
+    if row.get("sha256", UNKNOWN) in (UNKNOWN, ""):
+        warnings.append("sha256 is missing, so that a change of the sound could not be seen")
+    return warnings
+
+
+def problem_of_path(path: str) -> str | None:
+    """Say why a path may not stand in a study, or None where it may: relative, forward, never upwards.
+
+    Example:
+        >>> problem_of_path("sub-001/a.flac") is None, problem_of_path("../a.flac")
+        (True, "path '../a.flac' leaves the study; a path inside its folder is needed")
+    """
+    parts = path.split("/")
+    if path.strip() in ("", UNKNOWN):
+        return f"path is {path!r}; the place of the take's sound, relative to the study, is needed"
+    if path.startswith("/") or ".." in parts or "\\" in path or PureWindowsPath(path).drive or "\0" in path:
+        return f"path {path!r} leaves the study; a path inside its folder is needed"
+    return None
+
+
+def describe_key(row: Mapping[str, Any]) -> str:
+    """Return which take a row is, for messages.
+
+    Example:
+        >>> describe_key({"subject": "001", "session": "01", "take": "0003"})
+        'subject 001, session 01, take 0003'
+    """
+    return ", ".join(f"{name} {row[name]}" for name in KEY)

@@ -1,0 +1,264 @@
+"""A study on disk, written: each take whole or absent, one writer at a time, to be resumed after a crash."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from mien.datasets.folder import LOCK_FILE, check_identifiers, is_leftover, lock, remove_leftovers
+from mien.datasets.study import (
+    PARTICIPANTS_FILE,
+    STUDY_FILE,
+    TAKES_FILE,
+    StudyHeader,
+    inside,
+    note_of_torn,
+    read_header,
+    read_participants,
+)
+from mien.datasets.tables import KEY, MASKS, REQUIRED, describe_key, format_cell, format_rows, is_quantity, read_table
+from mien.errors import ProbeMismatch, StudyError
+from mien.files import storing, write_json, write_text
+from mien.labels import UNKNOWN
+from mien.probe import Probe, describe, probe_to_json
+from mien.progress import talk
+from mien.recording import Recording, high_pass_hz, write_recording
+
+_COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+
+@dataclass(slots=True)
+class _Lines:
+    """A table in memory, and which of its columns are in the file's header."""
+
+    path: Path
+    columns: list[str]
+    rows: list[dict[str, str]] = field(default_factory=list)
+
+    def rewrite(self) -> None:
+        write_text(self.path, format_rows(self.columns, self.rows))
+
+    def append(self, row: dict[str, str]) -> None:
+        """Add a row to the file and flush it; a column that is new rewrites the whole table."""
+        new = [name for name in row if name not in self.columns]
+        if new:
+            # The digest stays last: a line that breaks off within it is known as broken by its length.
+            kept = [name for name in self.columns if name != "sha256"]
+            columns = kept + [name for name in new if name != "sha256"] + ["sha256"] * ("sha256" in self.columns + new)
+            write_text(self.path, format_rows(columns, [*self.rows, row]))
+            self.columns = columns
+        else:
+            _append_flushed(self.path, format_rows(self.columns, [row], header=False).encode())
+        self.rows.append(row)
+
+
+def _append_flushed(path: Path, line: bytes) -> None:
+    with storing(path), FileIO(path, "ab") as stream:
+        before = os.fstat(stream.fileno()).st_size
+        try:
+            # A full disk may take a part first and refuse only the rest.
+            written = 0
+            while written < len(line):
+                written += stream.write(line[written:])
+            os.fsync(stream.fileno())
+        except OSError:
+            os.ftruncate(stream.fileno(), before)
+            raise
+
+
+class StudyWriter:
+    """Write a study take by take. Use it in a `with` block; nobody else can write the study meanwhile.
+
+    Args:
+        path: the study's folder; it must not exist or be empty, unless `resume`.
+        origin: "collected", "simulated" or "imported".
+        generator: how it was simulated, plain JSON values.
+        resume: go on with a study begun before, with the same options; `done` says which takes are there.
+        keep_audible: store sound below the probe's band too. It is written into the study.
+
+    Raises:
+        StudyError: the folder holds something else, a study already, another writer is at work, or the study to
+            resume was begun with other options.
+        ProbeError: the probe begins too low for speech to be removed.
+        StorageError: the disk cannot take it.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        name: str,
+        origin: Literal["collected", "simulated", "imported"],
+        probe: Probe,
+        generator: Mapping[str, Any] | None = None,
+        resume: bool = False,
+        *,
+        keep_audible: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self.probe = probe
+        self.keep_audible = keep_audible
+        header = StudyHeader(
+            mien_study=1,
+            name=name,
+            origin=origin,
+            probe=probe_to_json(probe),
+            generator=dict(generator) if generator is not None else None,
+            high_pass_hz=None if keep_audible else high_pass_hz(probe),
+            keep_audible=keep_audible,
+        )
+        self._lock = lock(self.path)
+        try:
+            self._takes, self._participants = self._begin_or_resume(header, resume)
+        except BaseException:
+            self.close()
+            raise
+        self.done = {tuple(row[name] for name in KEY) for row in self._takes.rows}
+        """The takes that the study holds: (subject, session, take)."""
+
+    def _begin_or_resume(self, header: StudyHeader, resume: bool) -> tuple[_Lines, _Lines]:
+        present = sorted(entry.name for entry in self.path.iterdir() if entry.name != LOCK_FILE)
+        present = [name for name in present if not is_leftover(name)]
+        if STUDY_FILE in present:
+            if not resume:
+                raise StudyError(f"{self.path} holds a study already; use --resume to go on with it, or another folder")
+            return self._resumed(header)
+        if present:
+            raise StudyError(f"{self.path} is not empty ({present[0]} is in it); a new study needs a folder of its own")
+        takes = _Lines(self.path / TAKES_FILE, [*REQUIRED, "quality", "sha256"])
+        participants = _Lines(self.path / PARTICIPANTS_FILE, ["subject"])
+        values = header.model_dump(exclude_none=True)
+        # study.json comes last: a folder without it is no study, and is begun anew.
+        takes.rewrite()
+        participants.rewrite()
+        write_json(self.path / STUDY_FILE, values)
+        return takes, participants
+
+    def _resumed(self, header: StudyHeader) -> tuple[_Lines, _Lines]:
+        found, _ = read_header(self.path)
+        for name, wanted in header.model_dump(mode="json").items():
+            begun = getattr(found, name)
+            if begun != wanted:
+                raise StudyError(
+                    f"{self.path} was begun with {name} {_short(begun)} and cannot be resumed with {_short(wanted)}; "
+                    "give the same options, or another folder"
+                )
+        remove_leftovers(self.path)
+        takes = read_table(self.path / TAKES_FILE, REQUIRED)
+        lines = _Lines(takes.path, list(takes.columns), list(takes.rows))
+        if takes.torn is not None:
+            talk.print(note_of_torn(takes), highlight=False, markup=False)
+        if takes.torn is not None or not takes.ended:
+            lines.rewrite()
+        people = read_participants(self.path)
+        if people is None:
+            return lines, _Lines(self.path / PARTICIPANTS_FILE, ["subject"])
+        return lines, _Lines(people.path, list(people.columns), list(people.rows))
+
+    def add_participant(self, subject: str, **facts: Any) -> None:
+        """Enter a person, or replace what was known of them.
+
+        Raises:
+            StudyError: an identifier or a fact that cannot stand in the table.
+            StorageError: the disk cannot take it.
+        """
+        self._require_open()
+        check_identifiers(subject=subject)
+        row = {"subject": subject} | {_column(name): format_cell(name, value) for name, value in facts.items()}
+        people = self._participants
+        rows = [other for other in people.rows if other["subject"] != subject] + [row]
+        columns = people.columns + [name for name in row if name not in people.columns]
+        write_text(people.path, format_rows(columns, rows))
+        people.rows, people.columns = rows, columns
+
+    def add_take(
+        self, recording: Recording, subject: str, session: str, take: str, expression: str | None, **columns: Any
+    ) -> None:
+        """Store a take: its sound and sidecar, then its row. After any crash it is there whole, or not at all.
+
+        Args:
+            expression: a word, or None for an unlabelled take.
+            columns: further cells of its row (place, mask, distance_m, neutral_until_s, AU04, ...); None is unknown.
+
+        Raises:
+            StudyError: a take entered before, or something that cannot stand in the table.
+            ProbeMismatch: a recording of another probe or rate than the study's.
+            RecordingError: samples that cannot be stored, see `write_recording`.
+            StorageError: the disk cannot take it; the study is as it was before.
+        """
+        self._require_open()
+        row = self._row(recording, subject, session, take, expression, columns)
+        target = inside(self.path, row["path"])
+        sidecar = write_recording(recording, target, keep_audible=self.keep_audible)
+        row["quality"] = ";".join(sidecar.quality) or "ok"
+        row["sha256"] = str(sidecar.sha256)
+        self._takes.append(row)
+        self.done.add((subject, session, take))
+
+    def _row(
+        self,
+        recording: Recording,
+        subject: str,
+        session: str,
+        take: str,
+        expression: str | None,
+        columns: Mapping[str, Any],
+    ) -> dict[str, str]:
+        check_identifiers(subject=subject, session=session, take=take)
+        if recording.probe != self.probe or recording.rate_hz != self.probe.rate_hz:
+            found = describe(recording.probe) if recording.probe else "no known probe"
+            raise ProbeMismatch(
+                f"{self.path} is a study of {describe(self.probe)}; a recording at {recording.rate_hz} Hz of {found} "
+                "cannot be added"
+            )
+        row = {
+            "subject": subject,
+            "session": session,
+            "take": take,
+            "expression": format_cell("expression", expression),
+        }
+        if (subject, session, take) in self.done:
+            raise StudyError(f"{self.path} has {describe_key(row)} already; give the take another number")
+        folder, stem = f"sub-{subject}/ses-{session}", f"sub-{subject}_ses-{session}_take-{take}"
+        row["path"] = f"{folder}/{stem}_echo.flac"
+        for name, value in columns.items():
+            if name in (*REQUIRED, "sha256", "quality"):
+                raise StudyError(f"column {name} is filled in by the study itself; leave it out")
+            row[_column(name)] = format_cell(name, value)
+            if is_quantity(name) and isinstance(value, str):
+                raise StudyError(f"column {name} holds numbers; {value!r} is text")
+        if row.get("mask", UNKNOWN) not in (*MASKS, UNKNOWN):
+            raise StudyError(f"mask is {row['mask']!r}; known are {', '.join(MASKS)}, or None for unknown")
+        return row
+
+    def _require_open(self) -> None:
+        if self._lock is None:
+            raise StudyError(f"{self.path} was closed; open another StudyWriter with resume=True to add to it")
+
+    def close(self) -> None:
+        """Let others write the study. What was added is on the disk already."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _column(name: str) -> str:
+    if not _COLUMN.fullmatch(name):
+        raise StudyError(f"a column cannot be called {name!r}; use letters, digits and underscores")
+    return name
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 160 else f"{text[:160]}..."
