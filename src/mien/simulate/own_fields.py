@@ -30,6 +30,9 @@ class Pull:
     lip: str = "both"
 
 
+_LID_STEP_MM = 1.2  # a lid that closes lays its thickness over the eyeball
+
+
 class HeadFields:
     """The quantities at the points of a head's mesh from which displacement fields are made.
 
@@ -49,9 +52,11 @@ class HeadFields:
     def _below_lips(self) -> np.ndarray:
         """Return (point) 1 below the line between the lips and 0 above, smooth beyond the corners of the mouth."""
         x, y = np.abs(self.points[:, 0]), self.points[:, 1]
-        beyond = np.maximum(x - MOUTH_HALF_WIDTH_MM, 0.0) + 0.01
-        below = smooth_step(seam_height(x) - y, -beyond, beyond)
-        return np.where(self.mesh.lip == 0, below, self.mesh.lip < 0)
+        towards_corner = np.minimum(x / MOUTH_HALF_WIDTH_MM, 1.0)
+        blur_mm = 0.01 + 8.0 * towards_corner**6 + np.maximum(x - MOUTH_HALF_WIDTH_MM, 0.0)
+        below = smooth_step(seam_height(x) - y, -blur_mm, blur_mm)
+        on_seam = 0.5 - 0.5 * self.mesh.lip * (1.0 - towards_corner**4)
+        return np.where(self.mesh.lip == 0, below, on_seam)
 
     def pull(self, pull: Pull) -> np.ndarray:
         """Return the field of one pull on the left side."""
@@ -94,12 +99,15 @@ class HeadFields:
         upper = np.where(arm[:, 1] > top, above**2, share)
         lower = np.where(arm[:, 1] < bottom, under**2, 1.0 - share)
         rise = (upper_mm * bow - closing * (top - bottom)) * upper + lower_mm * bow * lower
-        near = (arm[:, 2] > 0) & (np.abs(arm[:, 0]) < 18)
+        near = (arm[:, 2] > 0) & (np.abs(arm[:, 0]) < 18) & (np.abs(arm[:, 1]) < 20)
         rise = np.where(near, rise, 0.0) * smooth_step(-np.abs(arm[:, 0]), -17.0, -13.0)
         # the lid stays on its sphere: what it loses in height it gains in depth
-        radius2 = np.einsum("ij,ij->i", arm, arm) - arm[:, 0] ** 2
-        depth = np.sqrt(np.maximum(radius2 - (arm[:, 1] + rise) ** 2, 0.25 * radius2))
-        forward = np.where(near, depth - arm[:, 2], 0.0) + 1.5 * np.maximum(-rise, 0.0) / 10.0
+        radius2 = arm[:, 1] ** 2 + arm[:, 2] ** 2
+        floor = 0.2 * radius2
+        before = np.sqrt(np.maximum(radius2 - arm[:, 1] ** 2, floor))
+        after = np.sqrt(np.maximum(radius2 - (arm[:, 1] + rise) ** 2, floor))
+        covered = _LID_STEP_MM * np.clip(-rise / 6.0, 0.0, 1.0) * np.minimum(share, 1.0) * (arm[:, 1] <= top)
+        forward = after - before + covered
         return np.stack([np.zeros_like(rise), rise, forward], axis=1)
 
 

@@ -15,25 +15,25 @@ from mien.simulate.own_surface import MOUTH_HALF_WIDTH_MM, head_distance, seam_h
 # `side_deg` at the rim; `density` is rows per millimetre, relative, from this row to the next.
 _ROWS = (
     # start, front_deg, side_deg, density
-    (55.0, 54.0, 46.0, 0.45),  # scalp
-    (55.0, 24.0, 26.0, 0.55),  # hairline
-    (45.0, 12.0, 17.0, 0.8),  # forehead
+    (55.0, 44.0, 38.0, 0.3),  # scalp
+    (55.0, 24.0, 26.0, 0.45),  # hairline
+    (45.0, 12.0, 17.0, 0.75),  # forehead
     (38.0, 3.0, 8.0, 1.0),  # brow
     (22.0, 0.0, 3.0, 1.0),  # pupils
     (3.0, 0.0, 2.0, 1.0),  # lower rim of the orbits
-    (-12.0, 0.0, 4.0, 1.3),  # tip of the nose
+    (-12.0, 0.0, 4.0, 1.5),  # tip of the nose
     (-23.0, 0.0, 5.0, 1.0),  # base of the nose
     (-45.0, 0.0, 9.0, 1.0),  # lips
     (-50.0, -6.5, 1.0, 1.0),  # above the chin
     (-50.0, -13.5, -5.0, 1.0),  # chin
-    (-50.0, -20.5, -12.0, 0.6),  # lower edge of the chin
-    (-50.0, -31.0, -23.0, 0.5),  # under the chin
-    (-52.0, -44.0, -32.0, 0.5),  # throat
-    (-80.0, -41.0, -31.0, 0.45),  # neck
-    (-105.0, -43.0, -33.0, 0.45),
+    (-50.0, -20.5, -12.0, 0.5),  # lower edge of the chin
+    (-50.0, -31.0, -23.0, 0.35),  # under the chin
+    (-52.0, -44.0, -32.0, 0.3),  # throat
+    (-75.0, -42.0, -33.0, 0.25),  # neck
+    (-92.0, -42.0, -33.0, 0.25),
 )
 _SEAM_ROW = 8
-_RIM_DEG = 100.0
+_RIM_DEG = 97.0
 _RIM_STRETCH = 0.4  # columns are even near the midline and up to three times as wide at the rim
 _POCKET_ROWS = 3
 _POCKET_DEPTH_MM = 11.0
@@ -116,7 +116,7 @@ def _cast(start: np.ndarray, elevation_deg: np.ndarray, azimuth_deg: np.ndarray)
     return origin + reach[:, None] * direction
 
 
-def _relax(grid: np.ndarray, seam_row: int, corner: int, n_rounds: int = 12) -> None:
+def _relax(grid: np.ndarray, seam_row: int, corner: int, n_rounds: int = 16) -> None:
     """Even out the edges: move each point to the mean of its neighbours along the surface, in place."""
     held = np.zeros(grid.shape[:2], dtype=bool)
     held[[0, -1]] = held[:, -1] = True

@@ -45,10 +45,12 @@ def _skull_and_jaw(p: np.ndarray) -> np.ndarray:
     distance = _union(distance, _ellipsoid(p, (0, -14, 40), (58, 62, 55)), 22)
     distance = _union(distance, _cone(p, (40, 1, 66), 16, (57, 5, 28), 12), 14)  # cheekbone and arch
     distance = _union(distance, _cone(p, (13, -71, 78), 14, (42, -54, 24), 11), 16)  # body of the mandible
-    distance = _union(distance, _cone(p, (42, -54, 24), 11, (58, -5, 6), 13), 16)  # its ramus
+    distance = _union(distance, _cone(p, (42, -54, 24), 11, (57, -5, 6), 13), 16)  # its ramus
+    distance = _union(distance, _ellipsoid(p, (36, -30, 42), (24, 36, 38)), 14)  # muscles and fat of the cheek
     distance = _union(distance, _ellipsoid(p, (0, -42, 68), (37, 34, 34)), 16)  # teeth and gums behind the lips
     distance = _union(distance, _ellipsoid(p, (0, -72, 85), (21, 15, 16)), 12)  # chin
-    return _union(distance, _cone(p, (0, -70, -12), 53, (0, -240, -30), 60), 16)  # neck
+    distance = _union(distance, _ellipsoid(p, (0, -2, 6), (69, 52, 62)), 18)  # chewing muscles before the ears
+    return _union(distance, _cone(p, (0, -70, -8), 50, (0, -240, -34), 58), 18)  # neck
 
 
 def _orbits(p: np.ndarray, distance: np.ndarray) -> np.ndarray:

@@ -2,8 +2,7 @@
 
 Every number is millimetres on an adult face. Directions, places and which skin bulges are those of the FACS manual
 (Ekman, Friesen and Hager, 2002). Amplitudes are marked: "S" from stereo-photographic measurements of maximal
-movements (Sforza et al. 2010: smile 10 to 12 mm at the lip corner, brow lift 6 to 8 mm, eye closure 7 to 8 mm; Trotman et al. 1998:
-cheek 4 to 6 mm, lip purse 4 to 6 mm), "J" from jaw kinematics (Travers et al. 2000: interincisal opening 40 to
+movements (Trotman et al. 1998; Sforza et al. 2010), rounded to what they have in common, "J" from jaw kinematics (Travers et al. 2000: interincisal opening 40 to
 50 mm at most, about half by rotation), "C" chosen to look right beside the manual's pictures.
 """
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from mien.simulate.face import Hinge
 from mien.simulate.own_fields import HeadFields, Pull, smooth_step
+from mien.simulate.own_surface import MOUTH_HALF_WIDTH_MM, seam_height
 
 _SIDED: dict[int, tuple[Pull, ...]] = {
     # frontalis, medial: inner brow 6 mm up (S), skin gathers on the forehead (C)
@@ -44,7 +44,7 @@ _SIDED: dict[int, tuple[Pull, ...]] = {
     7: (Pull((33, 12), (18, 8), (-0.6, 1.0, 0), out=0.8),),
     # levator labii superioris alaeque nasi: wing of the nose 4 mm up (C), wrinkles beside the bridge, brow down
     9: (
-        Pull((13, -14), (14, 20), (0.3, 4.2, -0.5)),
+        Pull((13, -14), (18, 26), (0.3, 4.2, -0.5)),
         Pull((9, 12), (12, 16), out=1.8),
         Pull((14, 38), (18, 16), (-1.0, -2.8, 0.4)),
         Pull((12, -36), (22, 14), (0.3, 3.0, 0.3), lip="upper"),
@@ -169,7 +169,11 @@ def jaw_hinge(fields: HeadFields) -> Hinge:
     arm = points - np.array(_JAW_POINT_MM)
     elevation_deg = np.degrees(np.arctan2(arm[:, 1], np.maximum(arm[:, 2], 1.0)))
     cheek = smooth_step(-elevation_deg, 16.0, 40.0)
-    mouth = fields.below_lips
+    # towards the corners the lips share the rotation, so that the open mouth is round
+    towards_corner = np.minimum(x / MOUTH_HALF_WIDTH_MM, 1.0) ** 4
+    from_seam = np.maximum(1.0 - np.abs(points[:, 1] - seam_height(x)) / 16.0, 0.0)
+    shared = 0.5 * towards_corner * from_seam
+    mouth = fields.below_lips * (1.0 - shared) + (1.0 - fields.below_lips) * shared
     weights = mouth + (cheek - mouth) * smooth_step(x, 20.0, 44.0)
     weights = weights * smooth_step(points[:, 1], -122.0, -90.0) * smooth_step(points[:, 2], -8.0, 22.0)
     return Hinge(1e-3 * np.array(_JAW_POINT_MM), np.array([1.0, 0.0, 0.0]), weights, dict(_JAW_RADIANS))
