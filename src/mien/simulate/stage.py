@@ -1,0 +1,105 @@
+"""What all takes of a simulated study share: face, level, grid, people, and the echo that levels are stated against."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from mien.simulate.face import FaceModel
+from mien.simulate.geometry import delays_between
+from mien.simulate.levels import Level
+from mien.simulate.mask import Mask, cut_mask
+from mien.simulate.options import BY_LEVEL, SimulationOptions
+from mien.simulate.own_face import own_face
+from mien.simulate.people import NOMINAL_DISTANCE_M, NOMINAL_DROP_M, Person, draw_sexes, make_person
+from mien.simulate.phones import Phone, phone_named
+from mien.simulate.render import harmonics, interpolation_matrix, parts_of
+from mien.simulate.scatter import channel_frequencies, scatter_frames
+from mien.simulate.scene import MICROPHONES_M, SPEED_OF_SOUND_M_S, FaceEcho
+
+_PERSON, _SEXES = 1, 3
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What all takes of a study share. Built once per process by `stage_for`."""
+
+    options: SimulationOptions
+    face: FaceModel
+
+    @cached_property
+    def level(self) -> Level:
+        return self.options.level_values
+
+    @cached_property
+    def frequencies_hz(self) -> np.ndarray:
+        """Return (freq) the coarse grid of the face's channel."""
+        return channel_frequencies(self.options.probe.band_hz)
+
+    @cached_property
+    def microphones_m(self) -> np.ndarray:
+        return MICROPHONES_M[: self.options.n_microphones]
+
+    @cached_property
+    def mask(self) -> Mask:
+        return cut_mask(self.face)
+
+    @cached_property
+    def hair(self) -> np.ndarray:
+        """Return (facet) True for hair."""
+        return np.array([name == "hair" for name in self.face.part_names])[self.face.part]
+
+    @cached_property
+    def pivot_m(self) -> np.ndarray:
+        """Return (xyz) the point about which heads turn: midway between the ears."""
+        return (
+            self.face.neutral[self.face.landmarks["ear_left"]] + self.face.neutral[self.face.landmarks["ear_right"]]
+        ) / 2
+
+    @cached_property
+    def echo(self) -> FaceEcho:
+        """Return the echo that all levels are stated against: the mean face at rest, at the nominal position."""
+        distance_m = 0.345 if self.level.own_position else NOMINAL_DISTANCE_M
+        speaker = self.speaker_m(self.face.neutral, distance_m, NOMINAL_DROP_M, 0.0)
+        channel = scatter_frames(
+            self.face.neutral, self.face.triangles, self.face.reflectivity, speaker, speaker + MICROPHONES_M[0],
+            self.frequencies_hz, speed_m_s=SPEED_OF_SOUND_M_S,
+        )  # fmt: skip
+        lines = harmonics(parts_of(self.options.probe)[0])
+        shortest_s, longest_s = delays_between(self.face.neutral, speaker, MICROPHONES_M[:1])
+        fine = interpolation_matrix(self.frequencies_hz, lines.frequencies_hz, shortest_s, longest_s) @ channel
+        power = np.abs(lines.coefficients) ** 2
+        delays_s = np.arange(shortest_s, longest_s, 0.1 / self.frequencies_hz[-1])
+        compressed = np.exp(2j * np.pi * np.outer(delays_s, lines.frequencies_hz)) @ (power * fine)
+        rms = float(np.sqrt(np.mean(np.abs(channel) ** 2)))
+        return FaceEcho(rms, float(np.abs(compressed).max()), float(power.sum()))
+
+    def speaker_m(self, shape: np.ndarray, distance_m: float, drop_m: float, side_m: float) -> np.ndarray:
+        """Return (xyz) where the loudspeaker is before a face at rest."""
+        nose = shape[self.face.landmarks["nose_tip"]]
+        return np.array([nose[0] + side_m, nose[1] - drop_m, shape[:, 2].max() + distance_m])
+
+    def sexes(self) -> list[str]:
+        rng = np.random.default_rng(np.random.SeedSequence((self.options.seed, _SEXES)))
+        return draw_sexes(self.options.n_subjects, self.options.sex_counts, rng)
+
+    def person(self, subject_index: int) -> Person:
+        """Return a person of the study; the same in every process."""
+        rng = np.random.default_rng(np.random.SeedSequence((self.options.seed, _PERSON, subject_index)))
+        return make_person(
+            f"{subject_index + 1:03d}",
+            self.sexes()[subject_index],
+            self.face,
+            self.level,
+            rng,
+            clock_spread_ppm=self.options.clock_spread_ppm,
+        )
+
+    def phone_of(self, person: Person) -> Phone:
+        return phone_named(person.phone if self.options.device == BY_LEVEL else self.options.device)
+
+
+@lru_cache(maxsize=2)
+def stage_for(options: SimulationOptions) -> Stage:
+    """Return the stage of a study, made once per process."""
+    return Stage(options, own_face(options.n_facets))

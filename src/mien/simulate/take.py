@@ -1,0 +1,272 @@
+"""One take: who does what before the phone, the channel that follows from it, and the sound that is recorded."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mien.labels import action_unit_column
+from mien.probe import PureTones
+from mien.simulate.geometry import delays_between, place_head
+from mien.simulate.options import PlannedTake
+from mien.simulate.people import Person
+from mien.simulate.performance import Performance, Take, perform
+from mien.simulate.render import Clock, frame_period_s, harmonics, interpolation_matrix, parts_of, record, render_part
+from mien.simulate.scatter import scatter_frames
+from mien.simulate.scene import (
+    DIRECT_OVER_FACE_DB,
+    MICROPHONES_M,
+    RESIDUAL_DELAY_S,
+    SPEED_OF_SOUND_M_S,
+    Reflectors,
+    ambient_noise,
+    body_highlights,
+    breathing_motion,
+    direct_path,
+    direct_wavering,
+    far_clutter,
+    near_clutter,
+    noise_deviation,
+    place_named,
+)
+from mien.simulate.stage import Stage
+
+DIRECT_PEAK = 0.3
+"""Amplitude of the direct path in the recording, relative to full scale, at an input gain of 0 dB."""
+
+COMPRESSION_S = 0.05
+"""Tones have no period to compress; their echo is compared with the noise over the paper's 50 ms."""
+
+_TAKE = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlayedTake:
+    """A take as it happened, from which channel and sound follow.
+
+    Args:
+        person: who.
+        plan: which take.
+        performance: what the face and the hand did.
+        speaker_m: (xyz) where the loudspeaker is, in the coordinates of the face.
+        face_channel: (time channel freq) of face and mask on the coarse grid.
+        delays_s: shortest and longest delay within `face_channel`.
+        echoes: reflectors that move with (time xyz): near clutter and body.
+        far: reflectors beyond the face's range, with their motion.
+        direct_rms: root mean square over the band of the direct path at the first microphone.
+        wavering: (time 2) gains of the direct path's wavering part, relative to the direct path.
+        start_s: the recording's first sample after the onset of the first chirp.
+        rng: what is left to draw: the noise.
+    """
+
+    person: Person
+    plan: PlannedTake
+    performance: Performance
+    speaker_m: np.ndarray
+    face_channel: np.ndarray
+    delays_s: tuple[float, float]
+    echoes: tuple[tuple[Reflectors, np.ndarray], ...]
+    far: tuple[Reflectors, np.ndarray]
+    direct_rms: float
+    wavering: np.ndarray
+    start_s: float
+    rng: np.random.Generator
+
+
+def play(stage: Stage, plan: PlannedTake) -> PlayedTake:
+    """Let a person perform a planned take before the phone. Depends on the options and the plan alone."""
+    options, level = stage.options, stage.level
+    seeds = np.random.SeedSequence((options.seed, _TAKE, plan.subject_index, plan.take_index))
+    rng = np.random.default_rng(seeds)
+    person = stage.person(plan.subject_index)
+    shape = stage.face.shape(person.identity)
+    place = person.placement
+    speaker_m = stage.speaker_m(shape, place.distance_m, place.drop_m, place.side_m)
+
+    frame_s = frame_period_s(options.probe)
+    start_s = frame_s * rng.uniform()
+    # One frame more than fits: the recording begins within the first and ends within the last.
+    time_s = np.arange(int(np.ceil(options.duration_s / frame_s - 1e-9)) + 2) * frame_s - start_s
+    take = Take(plan.expression, options.duration_s, options.release)
+    performance = perform(take, person, stage.face.unit_names, level, time_s, rng)
+    channel, delays_s = face_channel(stage, person, shape, performance, speaker_m, plan.mask == "mask")
+
+    hand = performance.shift_m - performance.shift_m[0]
+    gain = 10 ** (level.clutter_db / 20)
+    chin = shape[stage.face.landmarks["chin"]] - speaker_m
+    site = place_named(plan.place)
+    half = stage.echo.rms * gain / np.sqrt(2)
+    near = near_clutter(site, rng).scaled(half, stage.frequencies_hz)
+    body = body_highlights(chin).scaled(half, stage.frequencies_hz)
+    far = far_clutter(site, rng).scaled(stage.echo.rms * gain * 10 ** (site.far_db / 20), stage.frequencies_hz)
+    breathing = hand + breathing_motion(time_s, person.breath_hz, rng)
+    near, body = _balanced(near, body, stage.echo.rms * gain, stage.frequencies_hz)
+
+    direct_rms = stage.echo.rms * 10 ** (DIRECT_OVER_FACE_DB / 20)
+    wavering_rms = 0.0
+    if level.direct_residual_db is not None:
+        wavering_rms = 10 ** ((level.direct_residual_db - DIRECT_OVER_FACE_DB) / 20)
+    return PlayedTake(
+        person=person,
+        plan=plan,
+        performance=performance,
+        speaker_m=speaker_m,
+        face_channel=channel,
+        delays_s=delays_s,
+        echoes=((near, hand), (body, breathing)),
+        far=(far, hand),
+        direct_rms=direct_rms,
+        wavering=direct_wavering(time_s, wavering_rms, rng),
+        start_s=start_s,
+        rng=rng,
+    )
+
+
+def _balanced(
+    near: Reflectors, body: Reflectors, rms: float, frequencies_hz: np.ndarray
+) -> tuple[Reflectors, Reflectors]:
+    """Return both with one gain more, so that their sum has the given root mean square whatever they interfere to."""
+    both = Reflectors(
+        np.concatenate([near.positions_m, body.positions_m]), np.concatenate([near.amplitudes, body.amplitudes])
+    ).scaled(rms, frequencies_hz)
+    n_near = len(near.amplitudes)
+    return (
+        Reflectors(near.positions_m, both.amplitudes[:n_near]),
+        Reflectors(body.positions_m, both.amplitudes[n_near:]),
+    )
+
+
+def face_channel(
+    stage: Stage,
+    person: Person,
+    shape: np.ndarray,
+    performance: Performance,
+    speaker_m: np.ndarray,
+    masked: bool,
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Return (time channel freq) what face and mask scatter, and the delays between which all of it lies."""
+    face = stage.face
+    frames = face.pose_frames(shape, performance.intensities)
+    reflectivity = np.where(stage.hair, face.reflectivity * (person.hair_reflectivity / 0.35), face.reflectivity)
+    towards = speaker_m - shape[face.landmarks["nose_tip"]]
+    towards = towards / np.linalg.norm(towards)
+    microphones = speaker_m + stage.microphones_m
+
+    def scattered(points: np.ndarray, triangles: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        placed = place_head(points, performance, stage.pivot_m, towards)
+        return scatter_frames(
+            placed, triangles, weights, speaker_m, microphones, stage.frequencies_hz, speed_m_s=SPEED_OF_SOUND_M_S
+        )
+
+    if masked:
+        cloth = stage.mask.hang(shape, frames, person.mask)
+        channel = scattered(frames, face.triangles, stage.mask.face_reflectivity(reflectivity, person.mask))
+        channel = channel + scattered(cloth, stage.mask.triangles, stage.mask.cloth_reflectivity(person.mask))
+    else:
+        channel = scattered(frames, face.triangles, reflectivity)
+    return channel, delays_between(shape, speaker_m, stage.microphones_m)
+
+
+def responses_at(
+    stage: Stage, played: PlayedTake, frequencies_hz: np.ndarray, *, gated: bool, face: np.ndarray
+) -> np.ndarray:
+    """Return (time channel freq) the whole channel at some frequencies, device included.
+
+    Args:
+        gated: leave out what a range gate removes: the steady direct path and the far clutter.
+        face: (time channel freq) the face's channel at these frequencies.
+    """
+    phone = stage.phone_of(played.person)
+    total = face.copy()
+    for reflectors, motion in played.echoes if gated else (*played.echoes, played.far):
+        total += reflectors.channel(frequencies_hz, stage.microphones_m, motion)
+    direct = direct_path(phone, frequencies_hz, stage.microphones_m) * direct_gain(stage, played)
+    later = np.exp(-2j * np.pi * frequencies_hz * RESIDUAL_DELAY_S)
+    # (time 2) gains times (2 freq): the wavering part, at once and a little later.
+    wavering = played.wavering @ np.stack([np.ones_like(later), later])
+    total += (wavering + (0.0 if gated else 1.0))[:, None, :] * direct
+    return total * phone.response(frequencies_hz)
+
+
+def direct_gain(stage: Stage, played: PlayedTake) -> float:
+    """Return the factor that brings the direct path to its level."""
+    direct = direct_path(stage.phone_of(played.person), stage.frequencies_hz, MICROPHONES_M[:1])
+    return played.direct_rms / float(np.sqrt(np.mean(np.abs(direct) ** 2)))
+
+
+def noise_of(stage: Stage, played: PlayedTake) -> float:
+    """Return the deviation per sample of the take's noise, before scaling to full scale."""
+    first = parts_of(stage.options.probe)[0]
+    lines = harmonics(first)
+    power = np.abs(lines.coefficients) ** 2
+    phone = stage.phone_of(played.person)
+    gain = float(np.sqrt(np.sum(power * np.abs(phone.response(lines.frequencies_hz)) ** 2) / power.sum()))
+    compressed_s = COMPRESSION_S if isinstance(first, PureTones) else first.period_s
+    return noise_deviation(stage.echo, gain, stage.level.echo_to_noise_db, first.rate_hz * compressed_s)
+
+
+def sound_of(stage: Stage, played: PlayedTake) -> np.ndarray:
+    """Return the recording of a take, float32 (channel time)."""
+    probe, options = stage.options.probe, stage.options
+    clock = Clock(probe.rate_hz, round(options.duration_s * probe.rate_hz), played.start_s, played.person.clock_ppm)
+    onsets_s = played.performance.time_s + played.start_s
+    parts = parts_of(probe)
+    sound = np.zeros((len(stage.microphones_m), clock.n_samples))
+    for part in parts:
+        wanted_hz = harmonics(part).frequencies_hz
+        face = played.face_channel @ interpolation_matrix(stage.frequencies_hz, wanted_hz, *played.delays_s).T
+        sound += render_part(responses_at(stage, played, wanted_hz, gated=False, face=face), part, onsets_s, clock)
+    site = place_named(played.plan.place)
+    sound += ambient_noise(site, parts[0].band_hz, noise_of(stage, played), sound.shape, probe.rate_hz, played.rng)
+    return record(sound * full_scale_gain(stage, played))
+
+
+def full_scale_gain(stage: Stage, played: PlayedTake) -> float:
+    """Return the gain that lets the direct path peak at `DIRECT_PEAK` behind the device's response, and the input's."""
+    phone = stage.phone_of(played.person)
+    direct = direct_path(phone, stage.frequencies_hz, MICROPHONES_M[:1]) * phone.response(stage.frequencies_hz)
+    peak = direct_gain(stage, played) * float(np.abs(direct).max())
+    return DIRECT_PEAK / (peak * len(parts_of(stage.options.probe))) * 10 ** (stage.options.input_gain_db / 20)
+
+
+def columns_of(stage: Stage, played: PlayedTake) -> dict[str, Any]:
+    """Return the take's columns in the study's table beyond who, when and what."""
+    place, performance = played.person.placement, played.performance
+    units = {
+        action_unit_column(number): round(intensity, 4)
+        for number, intensity in sorted(performance.apex.items())
+        if number != 43
+    }
+    return {
+        "place": played.plan.place,
+        "mask": played.plan.mask,
+        "device": stage.phone_of(played.person).name,
+        "distance_m": round(place.distance_m, 4),
+        # Cut off, not rounded: the face is at rest until then.
+        "neutral_until_s": math.floor(performance.neutral_until_s * 1e4) / 1e4,
+        "n_blinks": performance.n_blinks,
+        **units,
+    }
+
+
+def gated_channel(stage: Stage, played: PlayedTake) -> np.ndarray:
+    """Return (time channel freq) what a range-gated receiver estimates from each whole period of the recording.
+
+    The estimate's noise is that of the harmonics, averaged by the gate over one step of the grid: its variance at each
+    frequency is ``sigma^2 / (n |c|^2) (step between harmonics / step of the grid)``, with the mean of |c|^2 over the
+    band.
+    """
+    first = parts_of(stage.options.probe)[0]
+    channel = responses_at(stage, played, stage.frequencies_hz, gated=True, face=played.face_channel)
+    # The first chirp started before the recording and the last may end after it.
+    n_whole = math.floor(stage.options.duration_s / frame_period_s(stage.options.probe) + 1e-9)
+    channel = channel[1 : n_whole + 1]
+    lines = harmonics(first)
+    inside = (lines.frequencies_hz >= first.band_hz[0]) & (lines.frequencies_hz <= first.band_hz[1])
+    power = float(np.mean(np.abs(lines.coefficients[inside]) ** 2))
+    compressed_s = COMPRESSION_S if isinstance(first, PureTones) else first.period_s
+    averaged = 1 / (compressed_s * (stage.frequencies_hz[1] - stage.frequencies_hz[0]))
+    deviation = noise_of(stage, played) * math.sqrt(averaged / (first.rate_hz * compressed_s * power) / 2)
+    normal = played.rng.standard_normal((2, *channel.shape))
+    return channel + deviation * (normal[0] + 1j * normal[1])
