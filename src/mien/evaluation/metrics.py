@@ -1,0 +1,186 @@
+"""Scores of predictions against truth, from tables with a row per scored unit.
+
+A table of predictions has the columns truth, predicted and one p_<class> per class (and subject, row, ...: see
+`mien.evaluation.benchmark`). Everything here is a pure function of arrays or of such a table.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "ece")
+N_CALIBRATION_BINS = 15
+"""Guo et al., On calibration of modern neural networks, 2017."""
+
+
+def classes_of(predictions: pd.DataFrame) -> tuple[str, ...]:
+    """Return the classes of a table of predictions, in the order of its columns."""
+    return tuple(name[2:] for name in predictions.columns if name.startswith("p_"))
+
+
+def probabilities_of(predictions: pd.DataFrame) -> np.ndarray:
+    """Return (unit class) probabilities."""
+    return predictions[[f"p_{name}" for name in classes_of(predictions)]].to_numpy(dtype=np.float64)
+
+
+def confusion(truth: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Return (class class) counts, truth down, prediction across.
+
+    Example:
+        >>> confusion(["fear", "fear", "anger"], ["fear", "anger", "anger"], ["anger", "fear"]).tolist()
+        [[1, 0], [1, 1]]
+    """
+    n_classes = len(classes)
+    position = pd.Index(classes)
+    cells = position.get_indexer(pd.Index(truth)) * n_classes + position.get_indexer(pd.Index(predicted))
+    return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def accuracy(counts: np.ndarray) -> np.ndarray:
+    """Return the share on the diagonal of (... class class) counts."""
+    return np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1))
+
+
+def recall(counts: np.ndarray) -> np.ndarray:
+    """Return (... class) the share of each true class that was found; NaN where the class is not in the truth."""
+    with np.errstate(invalid="ignore"):
+        return np.diagonal(counts, axis1=-2, axis2=-1) / counts.sum(axis=-1)
+
+
+def precision(counts: np.ndarray) -> np.ndarray:
+    """Return (... class) the share of each predicted class that was right; NaN where it was never predicted."""
+    with np.errstate(invalid="ignore"):
+        return np.diagonal(counts, axis1=-2, axis2=-1) / counts.sum(axis=-2)
+
+
+def f1(counts: np.ndarray) -> np.ndarray:
+    """Return (... class) 2 tp / (2 tp + fp + fn); NaN where a class is neither in the truth nor predicted."""
+    with np.errstate(invalid="ignore"):
+        return 2 * np.diagonal(counts, axis1=-2, axis2=-1) / (counts.sum(axis=-1) + counts.sum(axis=-2))
+
+
+def balanced_accuracy(counts: np.ndarray) -> np.ndarray:
+    """Return the mean recall over the classes that occur in the truth.
+
+    Example:
+        >>> float(balanced_accuracy(np.array([[8, 0], [1, 1]])))
+        0.75
+    """
+    return np.nanmean(recall(counts), axis=-1)
+
+
+def macro_f1(counts: np.ndarray) -> np.ndarray:
+    """Return the mean F1 over the classes that occur in the truth or in the predictions.
+
+    Example:
+        >>> round(float(macro_f1(np.array([[8, 0], [1, 1]]))), 4)
+        0.8039
+    """
+    return np.nanmean(f1(counts), axis=-1)
+
+
+def average_precision(truth: Sequence[str], probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
+    """Return AP = sum_n (R_n - R_n-1) P_n of each class against the rest (FacER section V-B); NaN where absent."""
+    from sklearn.metrics import average_precision_score
+
+    present = {name: np.asarray(truth) == name for name in classes}
+    return {
+        name: float(average_precision_score(is_class, probabilities[:, number])) if is_class.any() else float("nan")
+        for number, (name, is_class) in enumerate(present.items())
+    }
+
+
+def precision_recall(truth: Sequence[str], scores: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the precision and recall of one class against the rest at every threshold, recall rising from 0 to 1."""
+    from sklearn.metrics import precision_recall_curve
+
+    found, remembered, _ = precision_recall_curve(np.asarray(truth) == name, scores)
+    return found[::-1], remembered[::-1]
+
+
+def calibration(
+    correct: np.ndarray, confidence: np.ndarray, n_bins: int = N_CALIBRATION_BINS, equal_mass: bool = False
+) -> pd.DataFrame:
+    """Return a row per non-empty bin of confidence: n, confidence (mean) and accuracy (share of correct).
+
+    Args:
+        correct: (unit) whether the predicted class was right.
+        confidence: (unit) probability given to the predicted class.
+        equal_mass: bins of equal count rather than of equal width.
+    """
+    if equal_mass:
+        order = np.argsort(confidence, kind="stable")
+        bins = np.empty(len(confidence), dtype=np.int64)
+        bins[order] = np.arange(len(confidence)) * n_bins // max(len(confidence), 1)
+    else:
+        bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    table = pd.DataFrame({"bin": bins, "confidence": confidence, "accuracy": correct.astype(np.float64)})
+    grouped = table.groupby("bin", sort=True)
+    return grouped.agg(n=("accuracy", "size"), confidence=("confidence", "mean"), accuracy=("accuracy", "mean"))
+
+
+def calibration_error(bins: pd.DataFrame) -> float:
+    """Return sum_b n_b / n |accuracy_b - confidence_b| of the bins of `calibration`, the expected calibration error.
+
+    Example:
+        >>> sure_but_half_right = calibration(np.array([True, False]), np.array([0.9, 0.9]))
+        >>> round(calibration_error(sure_but_half_right), 3)
+        0.4
+    """
+    weights = bins["n"] / bins["n"].sum()
+    return float((weights * (bins["accuracy"] - bins["confidence"]).abs()).sum())
+
+
+def score(predictions: pd.DataFrame) -> dict[str, float]:
+    """Return accuracy, balanced_accuracy, macro_f1 and ece of a table of predictions."""
+    counts = confusion(predictions["truth"], predictions["predicted"], classes_of(predictions))
+    correct = (predictions["truth"] == predictions["predicted"]).to_numpy()
+    return {
+        "accuracy": float(accuracy(counts)),
+        "balanced_accuracy": float(balanced_accuracy(counts)),
+        "macro_f1": float(macro_f1(counts)),
+        "ece": calibration_error(calibration(correct, probabilities_of(predictions).max(axis=1))),
+    }
+
+
+def predicted_classes(predictions: pd.DataFrame) -> np.ndarray:
+    """Return (unit) the most probable class of each row."""
+    return np.asarray(classes_of(predictions), dtype=object)[probabilities_of(predictions).argmax(axis=1)]
+
+
+def take_predictions(windows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per take: the mean of its windows' probabilities, and the class that is most probable then.
+
+    Args:
+        windows: predictions per window, with the columns row (the take) and truth; other columns are kept as they are
+            in the take's first window.
+    """
+    names = [name for name in windows.columns if name.startswith("p_")]
+    grouped = windows.groupby("row", sort=True)
+    takes = grouped.first()
+    takes[names] = grouped[names].mean()
+    takes = takes.reset_index()[list(windows.columns)]
+    takes["predicted"] = predicted_classes(takes)
+    return takes
+
+
+def floors(truth: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Return what needs no ear: the scores of always naming the most frequent class, and of guessing evenly.
+
+    Example:
+        >>> {name: round(scores["accuracy"], 2) for name, scores in floors(["fear"] * 3 + ["anger"]).items()}
+        {'majority': 0.75, 'chance': 0.5}
+    """
+    share = pd.Series(list(truth)).value_counts(normalize=True)
+    n_classes = len(share)
+    chance_f1 = (2 * share / n_classes / (share + 1 / n_classes)).mean()
+    largest = float(share.iloc[0])
+    return {
+        "majority": {
+            "accuracy": largest,
+            "balanced_accuracy": 1 / n_classes,
+            "macro_f1": 2 * largest / (1 + largest) / n_classes,
+        },
+        "chance": {"accuracy": 1 / n_classes, "balanced_accuracy": 1 / n_classes, "macro_f1": float(chance_f1)},
+    }

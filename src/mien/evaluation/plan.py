@@ -1,0 +1,136 @@
+"""What an evaluation is asked to do, as a value and as JSON, and the folder in which finished jobs wait."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.errors import SplitError, StudyError
+from mien.files import write_json
+from mien.probe import probe_to_json
+from mien.progress import talk
+from mien.splits import Split
+
+ADAPTATIONS = ("none", "inductive", "transductive")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The protocol and how often it is run.
+
+    Args:
+        seeds: each fixes folds and learning; a seed is a whole evaluation.
+        adaptations: what is scored of each fitted method, of `ADAPTATIONS`.
+
+    Raises:
+        SplitError: no seed, no adaptation, or an unknown one.
+    """
+
+    protocol: str
+    n_folds: int = 5
+    seeds: tuple[int, ...] = (0,)
+    adaptations: tuple[str, ...] = ADAPTATIONS
+    validation_fraction: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise SplitError(f"seeds {self.seeds} were asked for; one or more different numbers are needed")
+        unknown = [word for word in self.adaptations if word not in ADAPTATIONS]
+        if unknown or not self.adaptations or len(set(self.adaptations)) < len(self.adaptations):
+            raise SplitError(f"adaptations {self.adaptations} were asked for; choose from {', '.join(ADAPTATIONS)}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One method on one fold with one seed."""
+
+    method: str
+    seed: int
+    split: Split
+    adaptations: tuple[str, ...]
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it: dataclasses as objects with their kind, tuples as lists, others as text.
+
+    Example:
+        >>> plain({"widths": (1, np.float64(2.5))})
+        {'widths': [1, 2.5]}
+    """
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return float(value) if np.isfinite(value) else str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        kind = {"kind": value.kind} if hasattr(value, "kind") else {}
+        return kind | plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return plain(value.item()) if isinstance(value, np.generic) else str(value)
+
+
+def facts_of(study: Any, plan: dict[str, Any], jobs: Sequence[Job]) -> dict[str, Any]:
+    """Return what a reader of the results must know: the plan, the study, and who stood on which side."""
+    table = study.table
+    first = next(iter(plan["methods"]))
+    return {
+        "plan": plan,
+        "study": {
+            "name": study.name,
+            "origin": study.origin,
+            "simulated": bool(study.is_simulated),
+            "n_subjects": int(table["subject"].nunique()),
+            "n_takes": len(table),
+            "probe": probe_to_json(study.probe),
+            "generator": plain(study.generator),
+        },
+        "splits": [_split_facts(job, table) for job in jobs if job.method == first],
+    }
+
+
+def _split_facts(job: Job, table: Any) -> dict[str, Any]:
+    split = job.split
+    sides = {} if split.leaks else {"train": split.train, "validation": split.validation, "test": split.test}
+    return {
+        "seed": job.seed,
+        "fold": split.fold,
+        "unit": split.unit,
+        "disjoint_by": list(split.disjoint_by),
+        "n_train": len(split.train),
+        "n_validation": len(split.validation),
+        "n_test": len(split.test),
+        "n_unlabelled": len(split.unlabelled),
+        "n_unlabelled_target": len(split.unlabelled_target),
+        "people": {side: sorted(table["subject"].iloc[rows].astype(str).unique()) for side, rows in sides.items()},
+    }
+
+
+def open_partial(out: Path, plan: dict[str, Any], resume: bool) -> Path:
+    """Return the folder of finished jobs, after making sure that it belongs to this plan.
+
+    Raises:
+        StudyError: it holds jobs and `resume` is off, or they are of another plan.
+    """
+    folder = Path(out) / "partial"
+    written = folder / "plan.json"
+    if not written.is_file():
+        write_json(written, plan)
+        return folder
+    if not resume:
+        raise StudyError(f"{out} holds an unfinished run; go on with --resume, or choose another --out")
+    found = json.loads(written.read_text(encoding="utf-8"))
+    if not same_plan(found, plan):
+        other = ", ".join(name for name in plan if found.get(name) != json.loads(json.dumps(plan[name])))
+        raise StudyError(f"{out} holds an unfinished run with other {other}; choose another --out or ask for the same")
+    talk.print(f"going on with {len(list(folder.glob('job-*.csv')))} finished jobs", highlight=False)
+    return folder
+
+
+def same_plan(written: Any, plan: dict[str, Any]) -> bool:
+    """Return whether a plan read from JSON is this one."""
+    return written == json.loads(json.dumps(plan))

@@ -1,0 +1,103 @@
+"""Results as tidy tables: one row per scored unit, one row per person and case, and how they are written and read."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mien.errors import StudyError
+from mien.evaluation.metrics import calibration, calibration_error, probabilities_of, score
+from mien.evaluation.plan import ADAPTATIONS
+from mien.evaluation.statistics import intervals
+from mien.files import write_atomically
+
+RESULT_KEYS = ("method", "protocol", "fold", "subject", "seed", "adaptation", "scored_unit")
+RESULT_COLUMNS = (*RESULT_KEYS, "n_takes", "n_windows", "accuracy", "balanced_accuracy", "macro_f1", "ece")
+PREDICTION_COLUMNS = (*RESULT_KEYS, "session", "take", "row", "start_s", "n_windows", "truth", "predicted")
+"""Then one p_<class> per class. `row` is the take's position in the study's table."""
+_WHOLE_NUMBERS = ("fold", "seed", "row", "n_takes", "n_windows")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Results:
+    """What an evaluation found.
+
+    Args:
+        results: one row per method, fold, subject, seed, adaptation and scored unit; columns `RESULT_COLUMNS`.
+        predictions: one row per scored window and per scored take; columns `PREDICTION_COLUMNS` and p_<class>.
+        facts: what was run, as in run.json: protocol, methods, splits, study.
+    """
+
+    results: pd.DataFrame
+    predictions: pd.DataFrame
+    facts: dict[str, Any]
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row per method, adaptation and scored unit with its scores and the interval over people."""
+        return summary(self.predictions)
+
+
+def cases(predictions: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+    """Yield (method, adaptation, scored_unit) and its predictions, methods in the order they were given."""
+    keys = predictions[["method", "adaptation", "scored_unit"]].drop_duplicates()
+    rank = {word: number for number, word in enumerate(ADAPTATIONS)}
+    order = {name: number for number, name in enumerate(dict.fromkeys(keys["method"]))}
+    for key in sorted(keys.itertuples(index=False), key=lambda k: (order[k[0]], rank.get(k[1], 9), k[1], k[2])):
+        here = (predictions[["method", "adaptation", "scored_unit"]] == list(key)).all(axis=1)
+        yield tuple(key), predictions[here]
+
+
+def summary(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per case: scores over all that was scored, and the 95 % interval of each over people."""
+    rows = []
+    for (method, adaptation, unit), part in cases(predictions):
+        row: dict[str, Any] = {"method": method, "adaptation": adaptation, "scored_unit": unit}
+        for name, interval in intervals(part).items():
+            row |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
+        correct = (part["truth"] == part["predicted"]).to_numpy()
+        row["ece"] = calibration_error(calibration(correct, probabilities_of(part).max(axis=1)))
+        row |= {"n_subjects": part["subject"].nunique(), "n_seeds": part["seed"].nunique(), "n_scored": len(part)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def tidy(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return one row of scores per method, fold, subject, seed, adaptation and scored unit."""
+    rows = []
+    for key, part in predictions.groupby(list(RESULT_KEYS), sort=False):
+        n_windows = int(part["n_windows"].sum())
+        row = dict(zip(RESULT_KEYS, key, strict=True)) | {"n_takes": part["row"].nunique(), "n_windows": n_windows}
+        rows.append(row | score(part))
+    return pd.DataFrame(rows, columns=list(RESULT_COLUMNS))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV, atomically, numbers to six decimals."""
+    write_atomically(path, lambda temporary: table.to_csv(temporary, index=False, float_format="%.6f"))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table that `write_table` wrote; identifiers stay strings."""
+    names = pd.read_csv(path, nrows=0).columns
+    words = {"method", "protocol", "subject", "adaptation", "scored_unit", "session", "take", "truth", "predicted"}
+    kinds = {name: "str" for name in names if name in words} | {n: "int64" for n in names if n in _WHOLE_NUMBERS}
+    table = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values={n: [""] for n in names if n not in words})
+    return table
+
+
+def read_results(folder: Path) -> Results:
+    """Read what `evaluate` wrote into a folder.
+
+    Raises:
+        StudyError: no finished evaluation lies there.
+    """
+    folder = Path(folder)
+    absent = [name for name in ("results.csv", "predictions.csv", "run.json") if not (folder / name).is_file()]
+    if absent:
+        raise StudyError(f"{folder} holds no finished evaluation: {', '.join(absent)} is missing; run mien evaluate")
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    facts = run["options"] | {"versions": run["versions"], "data_digest": run["data_digest"]}
+    return Results(read_table(folder / "results.csv"), read_table(folder / "predictions.csv"), facts)
