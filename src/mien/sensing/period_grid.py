@@ -20,7 +20,7 @@ SKIRT_HZ = Composite.guard_hz
 """Width of the band-pass's skirts: the distance that a composite keeps between its parts."""
 
 MOMENTS = 7
-"""Terms of the series by which a sweep's spectrum follows a clock that drifts; at 300 ppm the error is below -100 dB."""
+"""Terms of the series by which a sweep's spectrum follows a drifting clock; at 300 ppm its error is below -100 dB."""
 
 GUARD_CELLS = 2
 """Decimated samples beside the recording's ends that a cut band-limited signal does not hold faithfully."""
@@ -52,6 +52,11 @@ class PeriodGrid:
     def n_time(self) -> int:
         """Return the length of a frame in samples: the period, rounded up to whole cells."""
         return self.n_cells * self.decimation
+
+    @property
+    def exact_cells(self) -> float:
+        """Return the period in decimated samples, whole or not."""
+        return self.chirp.samples_per_period / self.decimation
 
     @property
     def cell_s(self) -> float:
@@ -101,7 +106,8 @@ def chirp_of(recording: Recording) -> Chirp:
         raise ProbeError(f"a chirp is needed to sense distance; this recording was made with {describe(probe)}")
     if recording.rate_hz != chirp.rate_hz:
         raise ProbeMismatch(
-            f"the recording is {recording.rate_hz} Hz but its probe is {describe(chirp)}{_rate_remedy(recording, chirp)}"
+            f"the recording is {recording.rate_hz} Hz but its probe is {describe(chirp)}"
+            f"{_rate_remedy(recording, chirp)}"
         )
     return chirp
 
@@ -178,7 +184,8 @@ def frame_spectra(signal: np.ndarray, starts_sample: np.ndarray, grid: PeriodGri
     cells = np.asarray(starts_sample) / grid.decimation
     whole = np.floor(cells).astype(np.int64)
     index = whole[:, None] + np.arange(grid.n_cells)
-    inside = (index >= 0) & (index < signal.shape[-1])
+    # Cells beyond the period, where its length is no fast one, would hold the next sweep's onset.
+    inside = (index >= 0) & (index < signal.shape[-1]) & (np.arange(grid.n_cells) < grid.exact_cells - 1e-9)
     frames = np.where(inside, signal[..., np.clip(index, 0, signal.shape[-1] - 1)], 0)
     start_s = np.asarray(starts_sample) / grid.chirp.rate_hz
     turns = grid.base_hz * start_s[:, None] + (grid.freq_hz - grid.base_hz) * ((cells - whole) * grid.cell_s)[:, None]
