@@ -25,6 +25,12 @@ def storing(path: Path) -> Iterator[None]:
         remedies = {
             errno.ENOSPC: "the disk is full; free space or choose another folder, then run again with --resume",
             errno.EDQUOT: "your quota is used up; free space or choose another folder, then run again with --resume",
+            errno.EFBIG: "a file may not grow as large here; choose another folder",
+            errno.EIO: "the disk reports an error; choose another disk",
+            errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+            errno.ENOTDIR: "a part of its path is a file; choose another folder",
+            errno.EISDIR: "a folder stands in its place; choose another name",
+            errno.EPERM: "permission denied; choose a folder you may write to",
             errno.EACCES: "permission denied; choose a folder you may write to",
             errno.EROFS: "the disk is read-only; choose another folder",
         }

@@ -157,8 +157,8 @@ def read_recording(
     path = Path(path)
     header = read_header(path)
     sidecar = read_sidecar(path)
-    _refuse_other_than_stated(path, header, sidecar or Sidecar(), n_channels)
-    found = _probe_of(path, header, sidecar, probe)
+    refuse_other_than_stated(path, header, sidecar or Sidecar(), n_channels)
+    found = probe_of(path, header, sidecar, probe)
     refuse_altered(path, digest, sidecar.sha256 if sidecar else None)
     samples = read_samples(path, header)
     if sidecar and sidecar.scale != 1:
@@ -170,7 +170,12 @@ def read_recording(
     return Recording(samples, header.rate_hz, found, facts, tuple(w for w in QUALITY_WORDS if w in stated + measured))
 
 
-def _refuse_other_than_stated(path: Path, header: Header, sidecar: Sidecar, n_channels: int | None) -> None:
+def refuse_other_than_stated(path: Path, header: Header, sidecar: Sidecar, n_channels: int | None) -> None:
+    """Refuse a file that is not as its sidecar, or the caller, says.
+
+    Raises:
+        RecordingError: another rate, length or number of channels.
+    """
     for name in ("rate_hz", "n_channels", "n_samples"):
         stated, found = getattr(sidecar, name), getattr(header, name)
         if stated not in (None, found):
@@ -181,7 +186,13 @@ def _refuse_other_than_stated(path: Path, header: Header, sidecar: Sidecar, n_ch
         )
 
 
-def _probe_of(path: Path, header: Header, sidecar: Sidecar | None, expected: Probe | None) -> Probe | None:
+def probe_of(path: Path, header: Header, sidecar: Sidecar | None, expected: Probe | None) -> Probe | None:
+    """Return the probe of a file: the one expected, else the sidecar's; both and the file's rate must agree.
+
+    Raises:
+        RecordingError: the file has another rate than the probe, or the sidecar's probe cannot be.
+        ProbeMismatch: the sidecar names another probe than `expected`.
+    """
     try:
         stated = probe_from_json(sidecar.probe) if sidecar and sidecar.probe else None
     except ProbeError as error:
@@ -216,7 +227,7 @@ def write_recording(
     Raises:
         RecordingError: samples that are no numbers, or beyond full scale where the subtype would clip them.
         ProbeError: the probe begins too low for speech to be removed.
-        StorageError: the disk cannot take it; nothing is left behind.
+        StorageError: the disk cannot take it; no half of a file is left behind.
     """
     path = Path(path)
     subtype = subtype_of(path, subtype)

@@ -31,7 +31,7 @@ HIGHEST_RATE_HZ = 768_000
 MOST_SAMPLES = int(LONGEST_S * MOST_CHANNELS * 48_000)
 """Limits that are checked against a file's header before memory is taken."""
 
-_MAGIC = {b"fLaC": "FLAC", b"RIFF": "WAV", b"RIFX": "WAV", b"RF64": "WAV"}
+_MAGIC = (b"fLaC", b"RIFF", b"RIFX", b"RF64")
 _BLOCK = 1 << 16
 
 
@@ -165,7 +165,9 @@ def read_samples(path: Path, header: Header) -> np.ndarray:
                 position += len(block)
     except (RuntimeError, ValueError, OSError) as error:
         reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
-        raise RecordingError(f"{path} breaks off after {position} of {header.n_samples} samples: {reason}") from None
+        raise RecordingError(
+            f"{path} is truncated or damaged: of {header.n_samples} samples, none after {position} can be read ({reason})"
+        ) from None
     if position < header.n_samples:
         raise RecordingError(f"{path} is truncated: it holds {position} of {header.n_samples} samples; record it again")
     return samples

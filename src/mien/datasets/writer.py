@@ -21,12 +21,13 @@ from mien.datasets.study import (
     read_participants,
 )
 from mien.datasets.tables import KEY, MASKS, REQUIRED, describe_key, format_cell, format_rows, is_quantity, read_table
-from mien.errors import ProbeMismatch, StudyError
+from mien.errors import ProbeMismatch, StorageError, StudyError
 from mien.files import storing, write_json, write_text
 from mien.labels import UNKNOWN
 from mien.probe import Probe, describe, probe_to_json
 from mien.progress import talk
 from mien.recording import Recording, high_pass_hz, write_recording
+from mien.sound_files import sidecar_path
 
 _COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
@@ -192,10 +193,15 @@ class StudyWriter:
         self._require_open()
         row = self._row(recording, subject, session, take, expression, columns)
         target = inside(self.path, row["path"])
-        sidecar = write_recording(recording, target, keep_audible=self.keep_audible)
-        row["quality"] = ";".join(sidecar.quality) or "ok"
-        row["sha256"] = str(sidecar.sha256)
-        self._takes.append(row)
+        try:
+            sidecar = write_recording(recording, target, keep_audible=self.keep_audible)
+            row["quality"] = ";".join(sidecar.quality) or "ok"
+            row["sha256"] = str(sidecar.sha256)
+            self._takes.append(row)
+        except StorageError:
+            for written in (target, sidecar_path(target)):
+                written.unlink(missing_ok=True)
+            raise
         self.done.add((subject, session, take))
 
     def _row(

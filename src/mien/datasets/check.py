@@ -1,0 +1,165 @@
+"""Every fault of a study, or of one recording, named on one line each. Nothing is changed."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from joblib import Parallel, delayed
+
+from mien.datasets.check_sound import SoundCheck, check_sound
+from mien.datasets.folder import is_leftover
+from mien.datasets.study import (
+    PARTICIPANTS_FILE,
+    STUDY_FILE,
+    TAKES_FILE,
+    StudyHeader,
+    inside,
+    note_of_torn,
+    read_header,
+    read_participants,
+)
+from mien.datasets.tables import REQUIRED, Fault, Table, faults_of_rows, problem_of_path, read_table
+from mien.errors import MienError, StudyError
+from mien.labels import UNKNOWN
+from mien.probe import Probe
+from mien.progress import track
+from mien.sound_files import QUALITY_WORDS, SUBTYPES
+
+_Job = tuple[str, Path, Probe, str | None, tuple[str, ...]]
+
+
+def check_path(
+    path: Path | str, n_jobs: int = 1, media: Path | str | None = None, progress: bool = True
+) -> list[Fault]:
+    """Return the faults of a study's folder, or of one recording.
+
+    Args:
+        n_jobs: processes; the result does not depend on it.
+        media: where the media of an imported corpus lie.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return check_study(path, media, n_jobs, progress)
+    return [Fault(severity, str(path), _one_line(message)) for severity, message in check_sound(path).faults]
+
+
+def check_study(
+    path: Path | str, media: Path | str | None = None, n_jobs: int = 1, progress: bool = True
+) -> list[Fault]:
+    """Return every fault of a study, in the order of its files; an empty list is a sound study.
+
+    An error breaks the contract; a warning is something that the contract leaves open and a person should know.
+    """
+    path = Path(path)
+    try:
+        header, probe = read_header(path)
+    except MienError as error:
+        return [_fault("error", STUDY_FILE, error, path)]
+    faults = _faults_of_header(header)
+    try:
+        takes = read_table(path / TAKES_FILE, REQUIRED)
+    except MienError as error:
+        return [*faults, _fault("error", TAKES_FILE, error, path)]
+    if takes.torn is not None:
+        faults.append(Fault("warning", TAKES_FILE, _one_line(note_of_torn(takes))))
+    if not takes.rows:
+        faults.append(Fault("warning", TAKES_FILE, "holds no take"))
+    faults += faults_of_rows(takes)
+    faults += _faults_of_participants(path, takes)
+    root = _media_root(path, header, media)
+    if isinstance(root, Fault):
+        return [*faults, root]
+    faults += _faults_of_sounds(_jobs(root, takes, probe, faults), n_jobs, progress)
+    if header.media == "relative":
+        faults += _unlisted(path, takes)
+    return faults
+
+
+def _faults_of_header(header: StudyHeader) -> list[Fault]:
+    faults = []
+    if header.keep_audible:
+        faults.append(Fault("warning", STUDY_FILE, "keep_audible: sound below the probe's band was kept, speech too"))
+    if header.origin == "simulated" and header.generator is None:
+        faults.append(Fault("warning", STUDY_FILE, "origin is simulated, but no generator says how"))
+    return faults
+
+
+def _media_root(path: Path, header: StudyHeader, media: Path | str | None) -> Path | Fault:
+    if header.media == "relative":
+        return path
+    if media is None:
+        return Fault("warning", STUDY_FILE, "refers to media elsewhere; they were not checked: give --media DIR")
+    if not Path(media).is_dir():
+        return Fault("error", STUDY_FILE, f"the media were said to lie in {media}, which is not a folder")
+    return Path(media)
+
+
+def _faults_of_participants(path: Path, takes: Table) -> list[Fault]:
+    try:
+        people = read_participants(path)
+    except MienError as error:
+        return [_fault("error", PARTICIPANTS_FILE, error, path)]
+    if people is None:
+        return [Fault("warning", PARTICIPANTS_FILE, "is missing: nothing is known of the people")]
+    known = {row["subject"] for row in people.rows}
+    unknown = sorted({row["subject"] for row in takes.rows} - known)
+    return [Fault("warning", PARTICIPANTS_FILE, f"has no row for subject {subject}") for subject in unknown]
+
+
+def _jobs(root: Path, takes: Table, probe: Probe, faults: list[Fault]) -> Iterator[_Job]:
+    """Yield what each sound's check needs; a path that leads out of the study is added to `faults` instead."""
+    seen = set()
+    for number, row in enumerate(takes.rows, start=2):
+        relative, digest = row["path"], row.get("sha256", UNKNOWN)
+        if problem_of_path(relative) or relative in seen:
+            continue
+        seen.add(relative)
+        try:
+            target = inside(root, relative)
+        except StudyError as error:
+            faults.append(Fault("error", f"{TAKES_FILE} line {number}", _one_line(str(error))))
+            continue
+        stated = tuple(word for word in QUALITY_WORDS if word in row.get("quality", UNKNOWN).split(";"))
+        yield relative, target, probe, digest if len(digest) == 64 else None, stated
+
+
+def _faults_of_sounds(jobs: Iterator[_Job], n_jobs: int, progress: bool) -> list[Fault]:
+    listed = list(jobs)
+    made: Iterator[SoundCheck]
+    if n_jobs == 1:
+        made = (check_sound(*job[1:]) for job in listed)
+    else:
+        made = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(check_sound)(*job[1:]) for job in listed)
+    checks = list(track(made, "check", total=len(listed)) if progress else made)
+    counts = Counter(check.header.n_channels for check in checks if check.header)
+    usual = counts.most_common(1)[0][0] if counts else 0
+    faults = []
+    for (relative, *_), check in zip(listed, checks, strict=True):
+        faults += [Fault(severity, relative, _one_line(message)) for severity, message in check.faults]
+        if check.header and check.header.n_channels != usual:
+            message = f"wrong channel count: it has {check.header.n_channels}, {counts[usual]} takes have {usual}"
+            faults.append(Fault("error", relative, message))
+    return faults
+
+
+def _unlisted(path: Path, takes: Table) -> list[Fault]:
+    listed = {(path / row["path"]).resolve() for row in takes.rows if not problem_of_path(row["path"])}
+    faults = []
+    for entry in sorted(path.rglob("*")):
+        relative = entry.relative_to(path).as_posix()
+        if is_leftover(entry.name):
+            faults.append(
+                Fault("warning", relative, "is a temporary file of a writer that was stopped; resuming removes it")
+            )
+        elif entry.suffix.lower() in SUBTYPES and entry.is_file() and entry.resolve() not in listed:
+            faults.append(Fault("warning", relative, f"is a sound that {TAKES_FILE} does not list"))
+    return faults
+
+
+def _fault(severity: str, where: str, error: MienError, path: Path) -> Fault:
+    message = str(error).removeprefix(f"{path / where}: ").removeprefix(f"{path / where} ")
+    return Fault(severity, where, _one_line(message))
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())

@@ -1,0 +1,125 @@
+"""Every fault of one recording. A reader stops at the first; this goes on as far as the file allows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.errors import MienError, ProbeNotFound
+from mien.probe import Chirp, Probe
+from mien.recording import Recording, probe_of, quality_of, refuse_other_than_stated
+from mien.sensing.synchronise import synchronise
+from mien.sound_files import (
+    QUALITY_WORDS,
+    Header,
+    Sidecar,
+    read_header,
+    read_samples,
+    read_sidecar,
+    refuse_altered,
+    refuse_unusable,
+    sidecar_path,
+)
+
+AUDIBLE_DB = -50.0
+"""Sound below the stated high-pass edge, relative to all sound: a filtered file lies below -80 dB."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundCheck:
+    """What was found: (severity, message) each, and what the header says, or None where it cannot be read."""
+
+    faults: tuple[tuple[str, str], ...]
+    header: Header | None
+
+
+def check_sound(
+    path: Path, probe: Probe | None = None, digest: str | None = None, stated: tuple[str, ...] = ()
+) -> SoundCheck:
+    """Return every fault of a sound file and its sidecar.
+
+    Args:
+        probe: what must have been emitted; None takes the sidecar's word.
+        digest: SHA-256 that a table states.
+        stated: quality words that a table states: what is admitted there is a warning, what is not an error.
+    """
+    faults: list[tuple[str, str]] = []
+
+    def attempt(step: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return step(*arguments)
+        except (MienError, OSError) as error:
+            faults.append(("error", _without_path(str(error), path)))
+            return None
+
+    header = attempt(read_header, path)
+    if header is None:
+        return SoundCheck(tuple(faults), None)
+    sidecar = attempt(read_sidecar, path)
+    if sidecar is None and not sidecar_path(path).exists():
+        faults.append(("warning", f"has no sidecar {sidecar_path(path).name}: its probe and quality are not stated"))
+    sidecar = sidecar or Sidecar()
+    attempt(refuse_other_than_stated, path, header, sidecar, None)
+    found = attempt(probe_of, path, header, sidecar, probe)
+    attempt(refuse_altered, path, digest, sidecar.sha256)
+    samples = attempt(read_samples, path, header)
+    if samples is not None:
+        n_before = len(faults)
+        attempt(refuse_unusable, path, samples, header.rate_hz)
+        if len(faults) == n_before:
+            recording = Recording(samples, header.rate_hz, found)
+            faults += _faults_of_samples(recording, sidecar, (*stated, *sidecar.quality))
+    return SoundCheck(tuple(faults), header)
+
+
+def _faults_of_samples(recording: Recording, sidecar: Sidecar, stated: tuple[str, ...]) -> list[tuple[str, str]]:
+    faults = []
+    dead = [str(number) for number, channel in enumerate(recording.samples) if not np.ptp(channel)]
+    if dead:
+        faults.append(("error", f"channel {', '.join(dead)} of {recording.n_channels} is silent"))
+    found = set(quality_of(recording.samples, recording.rate_hz, recording.probe))
+    messages = {
+        "clipped": "clipping: samples stand at full scale; record with less gain",
+        "dropout": "dropout: a stretch of exact zeros where the probe was due",
+    }
+    if isinstance(recording.probe, Chirp) and not dead:
+        try:
+            synchronise(recording)
+        except ProbeNotFound as error:
+            found.add("no-probe")
+            messages["no-probe"] = str(error)
+    for word in QUALITY_WORDS:
+        if word in stated:
+            faults.append(("warning", f"is stated to be {word}"))
+        elif word in found:
+            faults.append(("error", f"{messages[word]} (its quality does not say {word})"))
+    level_db = _audible_db(recording, sidecar)
+    if level_db is not None and level_db > AUDIBLE_DB:
+        faults.append(
+            (
+                "error",
+                f"holds sound below {sidecar.high_pass_hz:g} Hz ({level_db:.0f} dB of the whole), which is stated "
+                "to be removed; it may be speech",
+            )
+        )
+    return faults
+
+
+def _audible_db(recording: Recording, sidecar: Sidecar) -> float | None:
+    """Return the level below the stated high-pass edge relative to the whole, or None where none is stated."""
+    if sidecar.high_pass_hz is None:
+        return None
+    # A window keeps the probe, cut off at both ends, from leaking downwards.
+    window = np.hanning(recording.n_samples)
+    power = (np.abs(np.fft.rfft(recording.samples * window)) ** 2).sum(axis=0)
+    freq_hz = np.fft.rfftfreq(recording.n_samples, 1 / recording.rate_hz)
+    below = power[freq_hz < sidecar.high_pass_hz - 1_000].sum()
+    return float(10 * np.log10(max(below, 1e-30) / max(power.sum(), 1e-30)))
+
+
+def _without_path(message: str, path: Path) -> str:
+    beside = sidecar_path(path)
+    message = message.removeprefix(f"{path} ").removeprefix(f"{path}: ")
+    return message.replace(f"{beside}", beside.name)
