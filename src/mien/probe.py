@@ -122,7 +122,9 @@ class Chirp:
         if not 0 <= 2 * self.fade_s <= self.sweep_s:
             raise ProbeError(f"two fades of {self.fade_s:g} s do not fit into a sweep of {self.sweep_s:g} s")
         if self.bandwidth_hz * self.sweep_s < 2:
-            raise ProbeError(f"{self.bandwidth_hz:g} Hz in {self.sweep_s:g} s is no chirp: band x sweep must be at least 2")
+            raise ProbeError(
+                f"{self.bandwidth_hz:g} Hz in {self.sweep_s:g} s is no chirp: band x sweep must be at least 2"
+            )
         _refuse_above_half_rate(
             self.high_hz, self.rate_hz, f" or choose Chirp(high_hz={max(self.rate_hz / 2 - 1000, 1000):g})"
         )
@@ -230,6 +232,8 @@ class PureTones:
             raise ProbeError("pure tones need at least one frequency in tones_hz")
         for tone_hz in self.tones_hz:
             _check_positive(tones_hz=tone_hz)
+            if tone_hz < 1:
+                raise ProbeError(f"a tone of {tone_hz:g} Hz is no sound; tones_hz of at least 1 Hz are needed")
         if list(self.tones_hz) != sorted(set(self.tones_hz)):
             raise ProbeError(f"tones_hz {self.tones_hz} must rise, each frequency once")
         _refuse_above_half_rate(self.tones_hz[-1], self.rate_hz, " or lower tones")
@@ -357,16 +361,18 @@ def probe_from_json(values: dict[str, Any]) -> Probe:
         if set(fields) != {"parts"} or not isinstance(parts, list):
             raise ProbeError("a composite probe has one field, 'parts': a list of probes")
         return Composite(tuple(probe_from_json(part) for part in parts))
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise ProbeError(f"probe kind {kind!r} is unknown; known are {', '.join([*_KINDS, 'composite'])}")
     cls = _KINDS[kind]
     unknown = sorted(set(fields) - set(cls.__dataclass_fields__))
     if unknown:
-        raise ProbeError(f"a {kind} probe has no field {', '.join(unknown)}; it has {', '.join(cls.__dataclass_fields__)}")
+        raise ProbeError(
+            f"a {kind} probe has no field {', '.join(unknown)}; it has {', '.join(cls.__dataclass_fields__)}"
+        )
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
     try:
         return cls(**fields)
-    except TypeError as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ProbeError(f"a {kind} probe cannot be made of {fields}: {error}") from None
 
 

@@ -166,7 +166,7 @@ def read_samples(path: Path, header: Header) -> np.ndarray:
     except (RuntimeError, ValueError, OSError) as error:
         reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
         raise RecordingError(
-            f"{path} is truncated or damaged: of {header.n_samples} samples, none after {position} can be read ({reason})"
+            f"{path} is truncated or damaged: no sample after {position} of {header.n_samples} can be read ({reason})"
         ) from None
     if position < header.n_samples:
         raise RecordingError(f"{path} is truncated: it holds {position} of {header.n_samples} samples; record it again")
