@@ -1,0 +1,191 @@
+"""A model on disk: `weights.safetensors`, `recognizer.json`, `MODEL_CARD.md`. Reading it runs no code from it.
+
+Before memory is taken, the file's size is held against a limit; the file format cannot claim more than its size. What
+the JSON describes is held against limits by its types, and against the shapes of the tensors before a network of that
+size is made.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from mien.errors import ModelError
+from mien.files import read_json, sha256, write_atomically, write_json, write_text
+
+WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "recognizer.json", "MODEL_CARD.md"
+
+MOST_BYTES = 2 << 30
+"""A folder's weights may be this large; the paper's ResNet-18 with its bank is 60 MB."""
+
+MOST_IMAGE_VALUES = 1 << 24
+
+Side = Annotated[int, Field(ge=1, le=65_536)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class TrainingFacts(BaseModel):
+    """What a model was trained on.
+
+    Args:
+        study, digest: the study's name and digest; None where features were given without one.
+        simulated: whether its people were; None where that is not known.
+        adapted_windows: unlabelled windows it was adapted to, 0 where it was not; adapted_study: their study.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    study: str | None = None
+    digest: str | None = None
+    simulated: bool | None = None
+    n_people: int = 0
+    n_takes: int = 0
+    n_windows: int = 0
+    n_microphones: Annotated[int, Field(ge=1, le=64)] = 1
+    adapted_windows: int = 0
+    adapted_study: str | None = None
+
+
+class EstimatorFacts(BaseModel):
+    """The plain values of an estimator's state."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image_shape: tuple[Side, Side, Side]
+    n_classes: Annotated[int, Field(ge=2, le=1000)]
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    history: list[dict[str, Finite | None]] | None = None
+    setting: dict[str, Finite] | None = None
+
+
+class Description(BaseModel):
+    """`recognizer.json`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mien_model: int
+    version: str
+    method: str
+    options: dict[str, Any]
+    front_end: dict[str, Any]
+    probe: dict[str, Any]
+    labels: Annotated[list[str], Field(min_length=2, max_length=1000)]
+    seed: int
+    training: TrainingFacts
+    estimator: EstimatorFacts
+    weights_sha256: str
+    kind: Literal["mien recognizer"] = "mien recognizer"
+
+
+def write_model(folder: Path, description: Description, tensors: dict[str, np.ndarray], card: str) -> None:
+    """Write a model's three files, each whole or not at all; the description, which names the weights, last.
+
+    Raises:
+        StorageError: the disk cannot take it.
+    """
+    folder = Path(folder)
+    whole = {name: np.array(value, order="C") for name, value in tensors.items()}
+    write_atomically(folder / WEIGHTS, lambda temporary: save_file(whole, temporary))
+    write_text(folder / CARD, card)
+    named = description.model_copy(update={"weights_sha256": sha256(folder / WEIGHTS)})
+    write_json(folder / DESCRIPTION, named.model_dump(mode="json", exclude_none=True))
+
+
+def read_model(folder: Path) -> tuple[Description, dict[str, np.ndarray]]:
+    """Return what `write_model` wrote.
+
+    Raises:
+        ModelError: a folder that holds no model, one of another version, or one that was changed.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is no folder; a model is one, with {DESCRIPTION} and {WEIGHTS} in it")
+    values = read_json(_inside(folder, DESCRIPTION), ModelError)
+    if values.get("mien_model") != 1:
+        raise ModelError(
+            f"{folder / DESCRIPTION} is of model format {values.get('mien_model')!r}; this mien reads format 1: "
+            "train the model anew or install the mien that made it"
+        )
+    try:
+        description = Description.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ModelError(f"{folder / DESCRIPTION}: {place}: {first['msg'].lower()}") from None
+    _refuse_contradictions(folder, description)
+    return description, _read_tensors(_inside(folder, WEIGHTS), description.weights_sha256)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Return the path of a model's file, refused where a link leads it out of the folder.
+
+    Raises:
+        ModelError: it is missing or lies elsewhere.
+    """
+    path = folder / name
+    if not path.is_file():
+        raise ModelError(f"{path} is missing; a model's folder holds {DESCRIPTION} and {WEIGHTS}")
+    if path.resolve().parent != folder.resolve():
+        raise ModelError(f"{path} is a link out of its folder; copy the file itself")
+    return path
+
+
+def _refuse_contradictions(folder: Path, description: Description) -> None:
+    estimator, labels = description.estimator, description.labels
+    if len(set(labels)) != len(labels) or estimator.n_classes != len(labels):
+        raise ModelError(
+            f"{folder / DESCRIPTION}: {len(labels)} labels, {len(set(labels))} of them different, for "
+            f"{estimator.n_classes} classes; one each is needed"
+        )
+    if int(np.prod(estimator.image_shape)) > MOST_IMAGE_VALUES:
+        raise ModelError(
+            f"{folder / DESCRIPTION}: windows of {estimator.image_shape} values; at most {MOST_IMAGE_VALUES} in all"
+        )
+
+
+def _read_tensors(path: Path, digest: str) -> dict[str, np.ndarray]:
+    n_bytes = path.stat().st_size
+    if n_bytes > MOST_BYTES:
+        raise ModelError(f"{path} has {n_bytes} bytes; at most {MOST_BYTES} are read")
+    if sha256(path) != digest:
+        raise ModelError(f"{path} is not the file that {DESCRIPTION} was written for; copy the whole folder again")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, ValueError, TypeError, KeyError, OSError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from None
+    for name, value in tensors.items():
+        if value.dtype.kind not in "iuf" or (value.dtype.kind == "f" and not np.isfinite(value).all()):
+            raise ModelError(f"{path}: {name!r} holds values that are no finite numbers; train the model anew")
+    return tensors
+
+
+def model_card(description: Description, front_end: str, probe: str, scores: str | None) -> str:
+    """Return the text of `MODEL_CARD.md`: what a model was trained on, its scores, what it cannot do."""
+    training = description.training
+    people = {True: "simulated people", False: "recorded people", None: "people of unknown origin"}[training.simulated]
+    lines = [
+        f"# {description.method}: {', '.join(description.labels)}",
+        "",
+        "## Trained on",
+        f"{training.n_people} {people}, {training.n_takes} takes, {training.n_windows} windows"
+        + (f", of the study {training.study!r} (digest {training.digest})." if training.study else "."),
+        f"Heard through: {probe}. Front end: {front_end}. Microphones: {training.n_microphones}.",
+    ]
+    if training.adapted_windows:
+        of = f" of the study {training.adapted_study!r}" if training.adapted_study else ""
+        lines.append(f"Adapted to {training.adapted_windows} unlabelled windows{of}.")
+    lines += ["", "## Scores", scores or "None are stated here: `mien evaluate` measures them on people never heard."]
+    lines += [
+        "",
+        "## What it cannot do",
+        "- It names the look on a face, not what a person feels.",
+        "- It has seen no other expressions, probes or windows than those above, and refuses another probe.",
+        "- Its probabilities are calibrated on people like those it was trained on; elsewhere they are too sure.",
+        "- It must not decide about people: no hiring, policing, diagnosing or watching without consent.",
+    ]
+    if training.simulated:
+        lines.append("- **It has never heard a real face.** Its people are computed; on real ones it is untested.")
+    return "\n".join([*lines, "", f"Made by mien {description.version}.", ""])

@@ -1,0 +1,234 @@
+"""The estimator of every network trained by cross-entropy: `resnet`, `mien`, and what `facer` starts from."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import numpy as np
+import torch
+from pydantic import ConfigDict, Field
+from torch import nn
+
+from mien.errors import ModelError
+from mien.learning.arrays import (
+    Normaliser,
+    Windows,
+    check_shapes,
+    check_values,
+    check_windows,
+    inner_split,
+    stored_normaliser,
+)
+from mien.learning.augmentation import Augmentation
+from mien.learning.calibration import fit_temperature, probabilities
+from mien.learning.loop import Training, train
+from mien.learning.objectives import CrossEntropy, Prepared, infer, labels_of
+from mien.models.facer import Facer, FacerShape
+from mien.models.temporal import TemporalNetwork, TemporalShape
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualOptions:
+    """A residual network's shape, its training and the changes its training windows go through.
+
+    Args:
+        source_contrastive_weight: share of Eq. 3 between labelled windows beside their cross-entropy; Eq. 10 has none.
+        temperature: tau of Eq. 3.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    shape: FacerShape = field(default_factory=FacerShape)
+    training: Training = field(default_factory=Training)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    source_contrastive_weight: Annotated[float, Field(ge=0, le=100)] = 0.0
+    temperature: Annotated[float, Field(gt=0, le=10)] = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class TemporalOptions:
+    """The temporal network's shape, its training and the changes its training windows go through."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    shape: TemporalShape = field(default_factory=TemporalShape)
+    training: Training = field(default_factory=Training)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+def build_network(
+    shape: FacerShape | TemporalShape, image_shape: tuple[int, int, int], n_classes: int, seed: int
+) -> nn.Module:
+    """Return a network with weights drawn from a seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(shape, TemporalShape):
+            return TemporalNetwork(image_shape, n_classes, shape)
+        return Facer(image_shape, n_classes, shape)
+
+
+def digest(*arrays: np.ndarray) -> str:
+    """Return a digest of arrays, by which a checkpoint knows its data."""
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(np.ascontiguousarray(array).tobytes() if array.dtype.kind != "O" else str(array.tolist()).encode())
+    return total.hexdigest()
+
+
+def network_tensors(network: nn.Module, prefix: str) -> dict[str, np.ndarray]:
+    """Return a network's weights under a prefix."""
+    return {f"{prefix}{name}": value.detach().cpu().numpy() for name, value in network.state_dict().items()}
+
+
+def restore(network: nn.Module, tensors: dict[str, np.ndarray], prefix: str) -> nn.Module:
+    """Put weights saved by `network_tensors` into a network of the same shape.
+
+    Raises:
+        ModelError: missing, unknown or misshapen weights.
+    """
+    weights = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    try:
+        network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
+    except RuntimeError as error:
+        raise ModelError(f"the weights do not fit the model that is described: {str(error).splitlines()[-1]}") from None
+    return network.eval()
+
+
+class NetworkClassifier:
+    """Fit a network to labelled windows; probabilities are calibrated on the people held out for early stopping.
+
+    Args:
+        options: shape, training, augmentation.
+        seed: weights, order and augmentation follow from it.
+    """
+
+    def __init__(self, options: ResidualOptions | TemporalOptions, seed: int = 0) -> None:
+        self.options = options
+        self.seed = seed
+        self.image_shape: tuple[int, int, int] = (0, 0, 0)
+        self.n_classes = 0
+        self.temperature = 1.0
+        self.history: list[dict[str, float | None]] = []
+
+    def fit(
+        self,
+        values: np.ndarray,
+        labels: np.ndarray,
+        groups: np.ndarray,
+        *,
+        validation: Windows | None = None,
+        folder: Path | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Fit to training windows.
+
+        Args:
+            values: (window channel height time) float32; labels: (window) class numbers; groups: (window) subjects.
+            validation: held-out windows for early stopping and calibration; without them whole groups are held out
+                of the training windows.
+            folder, resume: as in `loop.train`.
+
+        Raises:
+            ModelError: windows that cannot be learnt from, or a training that diverged.
+        """
+        windows, held = self._parts(values, labels, groups, validation)
+        self.image_shape, self.n_classes = (
+            windows.values.shape[1:],
+            int(max(windows.labels.max(), self.n_classes - 1)) + 1,
+        )
+        self.normaliser = Normaliser.fit(windows.values)
+        self.network = build_network(self.options.shape, self.image_shape, self.n_classes, self.seed)
+        objective = CrossEntropy(
+            self.network,
+            Prepared(windows.values, self.normaliser, self.options.augmentation),
+            labels_of(windows),
+            Prepared(held.values, self.normaliser, None) if len(held) else None,
+            labels_of(held) if len(held) else None,
+        )
+        if isinstance(self.options, ResidualOptions):
+            objective.contrastive_weight = self.options.source_contrastive_weight
+            objective.temperature = self.options.temperature
+        state = train(
+            objective,
+            self.options.training,
+            seed=self.seed,
+            folder=folder,
+            resume=resume,
+            run={
+                "stage": "network",
+                "data": digest(windows.values, windows.labels, held.values, held.labels),
+                "shape": asdict(self.options.shape),
+                "augmentation": asdict(self.options.augmentation),
+            },
+        )
+        self.history = state.history
+        self.temperature = fit_temperature(self._logits(held.values), held.labels) if len(held) else 1.0
+        return self
+
+    def _parts(
+        self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray, validation: Windows | None
+    ) -> tuple[Windows, Windows]:
+        """Return what is learnt from and what is held out (possibly nothing)."""
+        windows = check_windows(values, labels, groups)
+        if validation is not None and len(validation):
+            checked = check_values(validation.values, windows.values.shape[1:])
+            return windows, Windows(checked, validation.labels.astype(np.int64), validation.groups)
+        rng = np.random.default_rng((self.seed, 1))
+        mask = inner_split(windows.labels, windows.groups, self.options.training.validation_fraction, rng)
+        return windows.take(~mask), windows.take(mask)
+
+    def predict_proba(self, values: np.ndarray) -> np.ndarray:
+        """Return (window class) probabilities.
+
+        Raises:
+            ModelError: windows of another shape than those fitted, or not finite.
+        """
+        return probabilities(self._logits(check_values(values, self.image_shape)), self.temperature)
+
+    def represent(self, values: np.ndarray) -> np.ndarray:
+        """Return g(x), (window feature) float32."""
+        prepared = Prepared(check_values(values, self.image_shape), self.normaliser, None)
+        return infer(self.network, prepared)[1].numpy() if len(values) else np.zeros((0, 0), np.float32)
+
+    def _logits(self, values: np.ndarray) -> np.ndarray:
+        if len(values) == 0:
+            return np.zeros((0, self.n_classes), np.float32)
+        return infer(self.network, Prepared(values, self.normaliser, None))[0].numpy()
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return tensors, and plain JSON values, from which `from_state` makes this estimator again."""
+        tensors = network_tensors(self.network, "network.")
+        tensors |= {"normaliser.mean": self.normaliser.mean, "normaliser.scale": self.normaliser.scale}
+        return tensors, {
+            "image_shape": list(self.image_shape),
+            "n_classes": self.n_classes,
+            "temperature": self.temperature,
+            "history": self.history,
+        }
+
+    @classmethod
+    def from_state(
+        cls,
+        options: ResidualOptions | TemporalOptions,
+        seed: int,
+        tensors: dict[str, np.ndarray],
+        values: dict[str, Any],
+    ) -> Self:
+        """Make an estimator of what `state` returned.
+
+        Raises:
+            ModelError: tensors that do not fit what is described.
+        """
+        made = cls(options, seed)
+        made.image_shape, made.n_classes = tuple(values["image_shape"]), values["n_classes"]
+        made.temperature, made.history = values["temperature"], values["history"]
+        made.normaliser = stored_normaliser(tensors, made.image_shape)
+        with torch.device("meta"):
+            empty = build_network(options.shape, made.image_shape, made.n_classes, seed)
+        expected = {f"network.{name}": tuple(value.shape) for name, value in empty.state_dict().items()}
+        check_shapes(tensors, expected)
+        made.network = restore(
+            build_network(options.shape, made.image_shape, made.n_classes, seed), tensors, "network."
+        )
+        return made

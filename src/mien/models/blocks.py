@@ -1,0 +1,157 @@
+"""Parts that several networks share: external attention, self-attention, the residual trunk."""
+
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+SMALLEST_FOR_LARGE_STEM = 32
+"""Images with a side below this keep their resolution at the stem: 32-fold reduction would leave nothing of them."""
+
+
+class Outputs(NamedTuple):
+    """What every network returns.
+
+    logits: (batch class); representation: (batch feature); projection: (batch feature) of unit length, for contrast.
+    """
+
+    logits: Tensor
+    representation: Tensor
+    projection: Tensor
+
+
+class ExternalAttention(nn.Module):
+    """Attend to two learnt memories that all samples share (FacER Eq. 8; Guo et al. 2021).
+
+    ``F_out = Norm(Q M_k^T) M_v`` with Q a linear projection of the N elements of the feature map F, both memories of
+    S rows. The cost is O(d S N): linear in the number of elements, where self-attention is quadratic.
+
+    FacER writes only "Norm"; its reference [36] normalises twice, and so do we: softmax over the N elements, then
+    division by the sum over the S memory rows. The result is added to F, the residual of [36].
+
+    Args:
+        n_features: d, features of each element.
+        n_units: S, rows of each memory; the paper leaves it free, [36] uses 64.
+
+    Shapes:
+        (batch element feature) -> (batch element feature)
+
+    Example:
+        >>> ExternalAttention(8, 4)(torch.zeros(2, 5, 8)).shape
+        torch.Size([2, 5, 8])
+
+    References:
+        M.-H. Guo, Z.-N. Liu, T.-J. Mu, S.-M. Hu, Beyond self-attention: external attention using two linear layers
+        for visual tasks, arXiv:2105.02358, Eq. 5-6 and Algorithm 1.
+    """
+
+    def __init__(self, n_features: int, n_units: int = 64) -> None:
+        super().__init__()
+        self.query = nn.Linear(n_features, n_features)
+        self.keys = nn.Linear(n_features, n_units, bias=False)
+        self.values = nn.Linear(n_units, n_features, bias=False)
+
+    def attention(self, elements: Tensor) -> Tensor:
+        """Return the doubly normalised map, (batch element unit): every element's row sums to one."""
+        over_elements = self.keys(self.query(elements)).softmax(dim=1)
+        return over_elements / over_elements.sum(dim=2, keepdim=True).clamp_min(1e-9)
+
+    def forward(self, elements: Tensor) -> Tensor:
+        return elements + self.values(self.attention(elements))
+
+
+class SelfAttention(nn.Module):
+    """Attend to the other elements of the same sample (FacER Eq. 2), the alternative that FacER argues against.
+
+    ``F_out = softmax(Q K^T / sqrt(d')) V`` plus F. Eq. 2 omits the division, which its reference [31] has.
+
+    Shapes:
+        (batch element feature) -> (batch element feature)
+    """
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        inner = max(n_features // 2, 1)
+        self.query = nn.Linear(n_features, inner, bias=False)
+        self.key = nn.Linear(n_features, inner, bias=False)
+        self.value = nn.Linear(n_features, n_features, bias=False)
+
+    def forward(self, elements: Tensor) -> Tensor:
+        query, key, value = self.query(elements), self.key(elements), self.value(elements)
+        return elements + functional.scaled_dot_product_attention(query, key, value)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions with a shortcut (He et al. 2016, Fig. 5 left)."""
+
+    def __init__(self, n_in: int, n_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(n_out)
+        self.second = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(n_out)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or n_in != n_out:
+            self.shortcut = nn.Sequential(nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out))
+
+    def forward(self, images: Tensor) -> Tensor:
+        inner = functional.relu(self.first_norm(self.first(images)))
+        return functional.relu(self.second_norm(self.second(inner)) + self.shortcut(images))
+
+
+def _stem(n_channels: int, width: int, large: bool) -> nn.Sequential:
+    """Return the first layers: the paper's 7 x 7 with pooling, or 3 x 3 at full resolution for small images."""
+    if large:
+        return nn.Sequential(
+            nn.Conv2d(n_channels, width, 7, stride=2, padding=3, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+    return nn.Sequential(
+        nn.Conv2d(n_channels, width, 3, padding=1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+    )
+
+
+class ResNet18Trunk(nn.Module):
+    """ResNet-18 up to its last feature map (He et al. 2016, Table 1, 18-layer).
+
+    Args:
+        image_shape: (channel, height, time) of the input. Where the smaller side is below 32, the stem is a 3 x 3
+            convolution at full resolution instead of 7 x 7 with stride 2 and pooling.
+        width: channels of the first stage, doubled three times; 64 in the paper, 16 is about 16 times cheaper.
+
+    Shapes:
+        (batch channel height time) -> (batch feature height time), feature = 8 * width
+    """
+
+    def __init__(self, image_shape: tuple[int, int, int], width: int = 64) -> None:
+        super().__init__()
+        n_channels, *sides = image_shape
+        self.stem = _stem(n_channels, width, large=min(sides) >= SMALLEST_FOR_LARGE_STEM)
+        stages = []
+        for stage in range(4):
+            n_in, n_out = width * 2 ** max(stage - 1, 0), width * 2**stage
+            stages += [ResidualBlock(n_in, n_out, stride=1 if stage == 0 else 2), ResidualBlock(n_out, n_out)]
+        self.stages = nn.Sequential(*stages)
+        self.n_features = width * 8
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.stages(self.stem(images))
+
+
+def as_elements(feature_map: Tensor) -> Tensor:
+    """Return a feature map as the N elements of Eq. 8: (batch feature height time) -> (batch element feature)."""
+    return rearrange(feature_map, "batch feature height time -> batch (height time) feature")
+
+
+def unit_length(vectors: Tensor) -> Tensor:
+    """Return vectors scaled to unit length along the last axis, zeros kept zero."""
+    return functional.normalize(vectors, dim=-1, eps=torch.finfo(vectors.dtype).tiny)

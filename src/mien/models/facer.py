@@ -1,0 +1,88 @@
+"""FacER's network: ResNet-18 with external attention (FacER section IV-B-3, Fig. 4).
+
+G. Wang, Q. Yan, S. Patrarungrong, J. Wang, H. Zeng, FacER: Contrastive attention based expression recognition via
+smartphone earpiece speaker, IEEE INFOCOM 2023.
+
+The paper leaves open where attention stands and how wide things are. Here: after the last stage (as in the reference
+[36]), then the mean over all elements is the representation g(x); h is linear (Eq. 6); the projection of Eq. 3 is
+linear, to 128 features of unit length (its reference [32]).
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from pydantic import ConfigDict, Field
+from torch import Tensor, nn
+
+from mien.models.blocks import ExternalAttention, Outputs, ResNet18Trunk, SelfAttention, as_elements, unit_length
+
+Attention = Literal["external", "self", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class FacerShape:
+    """What fixes the network's weights.
+
+    Args:
+        width: channels of ResNet-18's first stage; 64 in the paper, 16 here by default for the sake of CPUs.
+        attention: Eq. 8, Eq. 2, or none (the paper's ResNet baseline).
+        attention_units: S of Eq. 8.
+        projection_size: features of z in Eq. 3 and 9.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    width: Annotated[int, Field(ge=1, le=128)] = 16
+    attention: Attention = "external"
+    attention_units: Annotated[int, Field(ge=1, le=1024)] = 64
+    projection_size: Annotated[int, Field(ge=1, le=1024)] = 128
+
+
+class Facer(nn.Module):
+    """ResNet-18 trunk, attention, mean over elements, linear head and projection.
+
+    Shapes:
+        (batch channel height time) -> `Outputs`
+
+    Example:
+        >>> network = Facer((1, 40, 90), 6, FacerShape(width=4))
+        >>> network(torch.zeros(2, 1, 40, 90)).logits.shape
+        torch.Size([2, 6])
+    """
+
+    def __init__(self, image_shape: tuple[int, int, int], n_classes: int, shape: FacerShape = FacerShape()) -> None:
+        super().__init__()
+        self.trunk = ResNet18Trunk(image_shape, shape.width)
+        n_features = self.trunk.n_features
+        self.attention: nn.Module = nn.Identity()
+        if shape.attention == "external":
+            self.attention = ExternalAttention(n_features, shape.attention_units)
+        elif shape.attention == "self":
+            self.attention = SelfAttention(n_features)
+        self.head = nn.Linear(n_features, n_classes)
+        self.project = nn.Linear(n_features, shape.projection_size)
+
+    def forward(self, images: Tensor) -> Outputs:
+        representation = self.attention(as_elements(self.trunk(images))).mean(dim=1)
+        return Outputs(self.head(representation), representation, unit_length(self.project(representation)))
+
+
+class TwoLayerClassifier(nn.Module):
+    """The classifier trained on source representations: hidden layers of 1,024 and 256 (FacER section VI-A, case 1b).
+
+    Shapes:
+        (batch feature) -> `Outputs`
+    """
+
+    def __init__(self, n_features: int, n_classes: int, hidden: tuple[int, ...] = (1024, 256)) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for n_in, n_out in zip((n_features, *hidden), hidden, strict=False):
+            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+        self.hidden = nn.Sequential(*layers)
+        self.head = nn.Linear((n_features, *hidden)[-1], n_classes)
+
+    def forward(self, representation: Tensor) -> Outputs:
+        inner = self.hidden(representation)
+        return Outputs(self.head(inner), inner, torch.zeros_like(inner[:, :0]))

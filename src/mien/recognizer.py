@@ -1,0 +1,376 @@
+"""The facade: a front end, a method and what it learnt, from recordings to probabilities."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+
+from mien import __version__
+from mien.datasets.extract import extract
+from mien.datasets.study import Study
+from mien.errors import ModelError, ProbeMismatch, RecordingError
+from mien.labels import UNKNOWN
+from mien.learning.arrays import Windows
+from mien.learning.methods import method_named, options_from_json, options_to_json, parse_options, with_changes
+from mien.learning.model_folder import (
+    Description,
+    EstimatorFacts,
+    TrainingFacts,
+    model_card,
+    read_model,
+    write_model,
+)
+from mien.probe import Chirp, Probe, describe, probe_from_json, probe_to_json
+from mien.progress import talk
+from mien.recording import Recording, read_recording
+from mien.sensing.features import Features, FrontEnd
+from mien.sensing.front_ends import RangeProfile, Spectrogram, front_end_from_json, front_end_to_json
+from mien.sound_files import SUBTYPES
+
+if TYPE_CHECKING:
+    from mien.splits import Split
+
+__all__ = ["Recognizer", "parse_options", "recordings_in"]
+
+
+class Recognizer:
+    """Recognise expressions in recordings.
+
+    Args:
+        method: a name from `METHODS`.
+        front_end: what makes features of a recording; None takes the method's own.
+        probe: what the recordings were made with; None takes it from the study it is fitted to (else the paper's).
+        options: the method's options that are to differ from its defaults, by name.
+        seed: chance in the learning follows from it.
+
+    Raises:
+        ModelError: an unknown method or option, or a value that is not allowed.
+
+    Example:
+        >>> Recognizer("facer", options={"width": 8}).front_end.window_s
+        0.25
+    """
+
+    def __init__(
+        self,
+        method: str,
+        front_end: FrontEnd | None = None,
+        probe: Probe | None = None,
+        options: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ) -> None:
+        known = method_named(method)
+        heard = Spectrogram() if known.hears == "spectrogram" else RangeProfile(neutral="take")
+        self.method = method
+        self.front_end = front_end or heard
+        self.probe_is_given = probe is not None
+        self.probe: Probe = probe or Chirp()
+        self.options = with_changes(known.options, options or {})
+        self.seed = seed
+        self.labels: tuple[str, ...] = ()
+        self.training = TrainingFacts()
+        self.estimator: Any = None
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the method can learn from unlabelled takes."""
+        return method_named(self.method).adapts
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it has learnt from simulated people."""
+        return bool(self.training.simulated)
+
+    def fit(
+        self,
+        study: Study,
+        split: "Split | None" = None,
+        *,
+        checkpoints: Path | None = None,
+        resume: bool = False,
+        n_jobs: int = 1,
+        progress: bool = True,
+    ) -> Self:
+        """Learn from a study's labelled takes.
+
+        Args:
+            split: its training and validation takes; None takes all, and holds out whole people for early stopping.
+            checkpoints: folder for a checkpoint after every epoch; resume: go on from there.
+            n_jobs: processes that make features.
+
+        Raises:
+            ProbeMismatch: the study was made with another probe.
+            ModelError, StudyError: takes that cannot be learnt from or read.
+        """
+        if not self.probe_is_given:
+            self.probe, self.probe_is_given = study.probe, True
+        self._refuse_other_probe(study.probe, f"study {study.name!r}")
+        labels = study.table["expression"].to_numpy(dtype=object)
+        everything = np.flatnonzero(is_labelled(labels))
+        train, validation = (everything, everything[:0]) if split is None else (split.train, split.validation)
+        features = extract(study, self.front_end, np.union1d(train, validation), n_jobs=n_jobs, progress=progress)
+        subjects = study.table["subject"].to_numpy(dtype=object)
+        self.fit_features(features, labels, subjects, train, validation, checkpoints=checkpoints, resume=resume)
+        named = {"study": study.name, "digest": study.digest, "simulated": study.is_simulated}
+        self.training = self.training.model_copy(update=named)
+        return self
+
+    def fit_features(
+        self,
+        features: Features,
+        labels: np.ndarray,
+        subjects: np.ndarray,
+        train_rows: Sequence[int] | np.ndarray,
+        validation_rows: Sequence[int] | np.ndarray = (),
+        *,
+        checkpoints: Path | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Learn from features.
+
+        Args:
+            labels, subjects: (row) expression and person of every row of the table; unlabelled rows are not learnt.
+            train_rows: what everything is fitted to. validation_rows: what says when to stop, and calibrates.
+
+        Raises:
+            ModelError: nothing to learn from, or features that are no numbers.
+        """
+        labels, subjects = np.asarray(labels, dtype=object), np.asarray(subjects, dtype=object)
+        known = np.flatnonzero(is_labelled(labels))
+        train_rows = np.intersect1d(np.asarray(train_rows, dtype=np.int64), known)
+        part = features.of_rows(train_rows)
+        if not len(part):
+            raise ModelError("no labelled windows to learn from; label takes, or choose other training rows")
+        self.labels = tuple(sorted({str(label) for label in labels[part.row]}))
+        one_person = len(set(subjects[part.row])) == 1
+        groups = np.arange(len(labels)) if one_person else subjects.astype(str)
+        rows = np.intersect1d(np.asarray(validation_rows, dtype=np.int64), known)
+        validation = self._windows(features.of_rows(self._taught(rows, labels)), labels, groups)
+        windows = self._windows(part, labels, groups)
+        made = method_named(self.method).estimator(self.options, self.seed)
+        self.estimator = made.fit(
+            windows.values, windows.labels, windows.groups, validation=validation, folder=checkpoints, resume=resume
+        )
+        self.training = TrainingFacts(
+            n_people=len(set(subjects[part.row])),
+            n_takes=len(np.unique(part.row)),
+            n_windows=len(part),
+            n_microphones=features.values.shape[1],
+        )
+        return self
+
+    def _taught(self, rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return the rows whose expression is among those learnt; the others cannot judge training, which is said."""
+        taught = np.array([str(labels[row]) in self.labels for row in rows], dtype=bool)
+        if not taught.all():
+            others = sorted({str(labels[row]) for row in rows[~taught]})
+            talk.print(f"{(~taught).sum()} validation takes show {', '.join(others)}, not learnt here: left out")
+        return rows[taught]
+
+    def _windows(self, features: Features, labels: np.ndarray, groups: np.ndarray) -> Windows:
+        number = {label: position for position, label in enumerate(self.labels)}
+        classes = np.array([number[str(label)] for label in labels[features.row]], dtype=np.int64)
+        return Windows(features.images(), classes, groups[features.row])
+
+    def adapt(
+        self,
+        study: Study,
+        rows: Sequence[int] | np.ndarray | None = None,
+        *,
+        seed: int | None = None,
+        n_jobs: int = 1,
+        progress: bool = True,
+    ) -> "Recognizer":
+        """Return a new recognizer adapted to takes of a study, whose labels are not read; this one stays as it is.
+
+        Args:
+            rows: which takes; None takes all.
+
+        Raises:
+            ModelError: the method cannot adapt. ProbeMismatch: the study was made with another probe.
+        """
+        self._refuse_other_probe(study.probe, f"study {study.name!r}")
+        self._refuse_unable()
+        chosen = np.arange(len(study)) if rows is None else np.asarray(rows, dtype=np.int64)
+        features = extract(study, self.front_end, chosen, n_jobs=n_jobs, progress=progress)
+        adapted = self.adapt_features(features, chosen, seed=seed)
+        simulated = None if self.training.simulated is None else self.training.simulated or study.is_simulated
+        named = {"adapted_study": study.name, "simulated": simulated}
+        adapted.training = adapted.training.model_copy(update=named)
+        return adapted
+
+    def adapt_features(
+        self, features: Features, rows: Sequence[int] | np.ndarray, *, seed: int | None = None
+    ) -> "Recognizer":
+        """Return a new recognizer adapted to the windows of `rows`, unlabelled; this one stays as it is.
+
+        Raises:
+            ModelError: the method cannot adapt, or there is nothing to adapt to.
+        """
+        self._refuse_unable()
+        part = features.of_rows(rows)
+        adapted = copy.copy(self)
+        adapted.estimator = self.estimator.adapt(part.images(), seed)
+        adapted.training = self.training.model_copy(update={"adapted_windows": len(part)})
+        return adapted
+
+    def _refuse_unable(self) -> None:
+        self._refuse_unfitted()
+        if not self.adapts:
+            raise ModelError(f"method {self.method} cannot adapt to unlabelled takes; use facer")
+
+    def _refuse_unfitted(self) -> None:
+        if self.estimator is None:
+            raise ModelError(f"this {self.method} has learnt nothing yet; call fit first")
+
+    def _refuse_other_probe(self, probe: Probe, whose: str) -> None:
+        if probe != self.probe:
+            raise ProbeMismatch(f"{whose} was made with {describe(probe)}; this model expects {describe(self.probe)}")
+
+    def predict_features(self, features: Features) -> pd.DataFrame:
+        """Return one row per window: row, start_s, and p_<expression> each.
+
+        Raises:
+            ModelError: features of another shape than those learnt, or no numbers.
+        """
+        self._refuse_unfitted()
+        probabilities = self.estimator.predict_proba(features.images())
+        frame = pd.DataFrame(probabilities, columns=[f"p_{label}" for label in self.labels])
+        frame.insert(0, "row", features.row)
+        frame.insert(1, "start_s", features.start_s)
+        return frame
+
+    def predict_proba(self, recording: Recording, neutral: Recording | None = None) -> pd.DataFrame:
+        """Return one row per window of a recording: time_s, expression, p_<expression> each, confidence, quality.
+
+        Args:
+            recording: without a probe of its own it is taken to be made with the model's.
+            neutral: a clip of the person's neutral face, where the front end asks for one.
+
+        Returns:
+            time_s is where the window starts; confidence is the calibrated probability of the expression named.
+
+        Raises:
+            ProbeMismatch: it was made with another probe, both named.
+            RecordingError: it is shorter than a window, or has another rate or number of channels.
+            ProbeNotFound: it holds no trace of the probe.
+        """
+        self._refuse_unfitted()
+        features = self.front_end.features(self._fitting(recording), neutral)
+        predicted = self.predict_features(features)
+        probabilities = predicted.filter(like="p_")
+        best = probabilities.to_numpy().argmax(axis=1)
+        frame = probabilities.copy()
+        frame.insert(0, "time_s", predicted["start_s"])
+        frame.insert(1, "expression", np.array(self.labels, dtype=object)[best])
+        frame["confidence"] = probabilities.to_numpy().max(axis=1)
+        frame["quality"] = ";".join(recording.quality) or "ok"
+        return frame
+
+    def _fitting(self, recording: Recording) -> Recording:
+        """Return the recording with its probe, refused where this model cannot hear it."""
+        if recording.probe is not None:
+            self._refuse_other_probe(recording.probe, "the recording")
+        if recording.rate_hz != self.probe.rate_hz:
+            raise RecordingError(
+                f"the recording is at {recording.rate_hz} Hz; this model expects {describe(self.probe)}: "
+                f"record at {self.probe.rate_hz} Hz"
+            )
+        if recording.n_channels != self.training.n_microphones:
+            raise RecordingError(
+                f"the recording has {recording.n_channels} channels; this model was trained on "
+                f"{self.training.n_microphones}: choose or mix its channels"
+            )
+        window_s = float(getattr(self.front_end, "window_s", 0.0))
+        if recording.duration_s < window_s - self.probe.period_s / 2:
+            raise RecordingError(
+                f"the recording lasts {recording.duration_s:.3g} s; this model listens to windows of {window_s:g} s: "
+                f"record at least {window_s:g} s, or train a model with shorter windows"
+            )
+        return replace(recording, probe=self.probe)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what this recognizer is, as plain JSON values."""
+        return {
+            "method": self.method,
+            "options": options_to_json(self.options),
+            "front_end": front_end_to_json(self.front_end),
+            "probe": probe_to_json(self.probe),
+            "labels": list(self.labels),
+            "seed": self.seed,
+            "training": self.training.model_dump(mode="json", exclude_none=True),
+        }
+
+    def save(self, folder: Path | str, scores: str | None = None) -> Path:
+        """Write the model's folder.
+
+        Args:
+            scores: what is known of its scores, with protocol, for the model card.
+
+        Raises:
+            ModelError: it has learnt nothing yet. StorageError: the disk cannot take it.
+        """
+        self._refuse_unfitted()
+        tensors, values = self.estimator.state()
+        description = Description(
+            mien_model=1,
+            version=__version__,
+            estimator=EstimatorFacts.model_validate(values),
+            weights_sha256="",
+            **self.describe(),
+        )
+        card = model_card(description, repr(self.front_end), describe(self.probe), scores)
+        write_model(Path(folder), description, tensors, card)
+        return Path(folder)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """Read a model's folder. No code from it is run, and nothing outside it is read.
+
+        Raises:
+            ModelError: a folder that holds no model, or one that was changed or is of another version.
+            ProbeError: its probe cannot be.
+        """
+        description, tensors = read_model(Path(folder))
+        known = method_named(description.method)
+        made = cls(description.method, seed=description.seed)
+        made.front_end = front_end_from_json(description.front_end)
+        made.probe, made.probe_is_given = probe_from_json(description.probe), True
+        made.options = options_from_json(type(known.options), description.options)
+        made.labels, made.training = tuple(description.labels), description.training
+        values = description.estimator.model_dump()
+        made.estimator = known.estimator.from_state(made.options, made.seed, tensors, values)
+        return made
+
+
+def is_labelled(labels: np.ndarray) -> np.ndarray:
+    """Return (row) bool: whether an expression is known; missing values and "n/a" are not.
+
+    Example:
+        >>> is_labelled(np.array(["fear", "n/a", None, float("nan")], dtype=object)).tolist()
+        [True, False, False, False]
+    """
+    return ~pd.isna(labels) & (labels != UNKNOWN)
+
+
+def recordings_in(path: Path, probe: Probe | None = None) -> Iterator[tuple[str, Recording]]:
+    """Yield the name and the recording of a file, or of every sound file in a folder and below, by name.
+
+    A file without a sidecar is taken to be made with `probe`.
+
+    Raises:
+        RecordingError: no sound file there, or one that cannot be used.
+        ProbeMismatch: a sidecar names another probe.
+    """
+    path = Path(path)
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUBTYPES and file.is_file())
+        if not files:
+            raise RecordingError(f"{path} holds no sound file; {' and '.join(SUBTYPES)} are read")
+    for file in files:
+        yield str(file.relative_to(path)) if path.is_dir() else file.name, read_recording(file, probe)
