@@ -10,9 +10,6 @@ from mien.sensing.period_grid import PeriodGrid, aligned_periods, baseband, chec
 from mien.sensing.range_gate import RangeGate, compress, gate_echoes, waveforms
 from mien.sensing.synchronise import Synchronisation, synchronise_baseband
 
-DIRECT_ZONE_M = 0.10
-"""Arrivals from nearer than this are direct path (the device itself, the hand that holds it)."""
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Echoes:
@@ -75,8 +72,7 @@ def find_echoes(recording: Recording, gate: RangeGate | None = None, reference: 
     """Synchronise, cut into periods and remove the direct path.
 
     Args:
-        gate: says where echoes of interest begin (the direct path's zone ends at 10 cm or half of that) and the
-            speed of sound; 25 to 50 cm by default.
+        gate: says where echoes of interest begin and the speed of sound; 25 to 50 cm by default.
         reference: a recording of the direct path alone, same device and probe; by default what stands still near the
             device in this recording.
 
@@ -86,8 +82,7 @@ def find_echoes(recording: Recording, gate: RangeGate | None = None, reference: 
     gate = gate or RangeGate()
     spectra, sync, grid = _spectra(recording, None)
     template = None if reference is None else _spectra(reference, None)[0].mean(axis=1)
-    zone_s = float(gate.delay_s(max(min(DIRECT_ZONE_M, gate.near_m / 2), gate.direct_path_m)))
-    cleaned, cancellation_db = remove_direct_path(spectra, grid, zone_s, template)
+    cleaned, cancellation_db = remove_direct_path(spectra, grid, gate, template)
     return Echoes(spectra, cleaned, cancellation_db, sync, grid, recording.rate_hz)
 
 

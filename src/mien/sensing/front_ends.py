@@ -113,7 +113,7 @@ class Spectrogram:
         spectra = gate_echoes(echoes.cleaned, grid, gate) if self.gate else echoes.cleaned
         freq_hz, columns = self._columns(spectra, grid)
         columns /= max(float(np.sqrt(np.mean(columns**2))), np.finfo(float).tiny)
-        per_period = grid.chirp.samples_per_period / self.stft_hop_samples
+        per_period = grid.samples_per_period / self.stft_hop_samples
         n_columns = max(1, round(windows.n_periods * per_period))
         first = np.round(windows.first * per_period).astype(int)
         index = np.minimum(first[:, None] + np.arange(n_columns), columns.shape[-1] - 1)
@@ -127,7 +127,7 @@ class Spectrogram:
         freq_hz, kernel = _stft_kernel(grid, self.fft_samples)
         margin = len(kernel)
         joined = _joined(spectra, grid, margin)
-        n_samples = spectra.shape[1] * grid.chirp.samples_per_period
+        n_samples = spectra.shape[1] * grid.samples_per_period
         n_columns = max(1, round(n_samples / self.stft_hop_samples))
         center = (np.arange(n_columns) + 0.5) * self.stft_hop_samples / grid.decimation
         start = np.round(center - len(kernel) / 2).astype(int) + margin

@@ -19,34 +19,41 @@ from mien.recording import Recording
 SKIRT_HZ = Composite.guard_hz
 """Width of the band-pass's skirts: the distance that a composite keeps between its parts."""
 
-MOMENTS = 7
-"""Terms of the series by which a sweep's spectrum follows a drifting clock; at 300 ppm its error is below -100 dB."""
+LARGEST_LEAD_S = 0.005
+"""A frame begins at most this long before its onset: in the silence between sweeps, where a cut does no harm."""
 
 GUARD_CELLS = 2
 """Decimated samples beside the recording's ends that a cut band-limited signal does not hold faithfully."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class PeriodGrid:
     """One period of a chirp on a grid of decimated time and baseband frequency.
 
     Args:
         chirp: the probe, or the chirp of a composite.
+        samples_per_period: of the probe, whole or not.
         decimation: samples per cell; the rate of the baseband is ``rate_hz / decimation``.
-        n_cells: decimated samples in a period, also the number of frequencies.
+        n_cells: decimated samples in a frame, also the number of frequencies.
         base_hz: what the baseband's zero stands for, a whole number of grid steps.
         freq_hz: (freq) absolute frequencies, in the order of an FFT.
+        cell: (time) number of each cell of a frame from the onset; the last few lie before it, in the silence.
         gain: (freq) gain of the zero-phase band-pass.
-        sweep_moments: (moment freq) spectra of ``(t - T/2)^k`` times the sweep, for `sweep_spectrum`.
+        sweep: (freq) spectrum of one sweep.
+        deconvolution: (freq) ``conj(S) / max(|S|^2, 1 % of its largest)`` inside the band, 0 outside: turns a period's
+            spectrum into its channel where the probe is strong, a matched filter in its faded edges.
     """
 
     chirp: Chirp
+    samples_per_period: float
     decimation: int
     n_cells: int
     base_hz: float
     freq_hz: np.ndarray
+    cell: np.ndarray
     gain: np.ndarray
-    sweep_moments: np.ndarray
+    sweep: np.ndarray
+    deconvolution: np.ndarray
 
     @property
     def n_time(self) -> int:
@@ -56,39 +63,16 @@ class PeriodGrid:
     @property
     def exact_cells(self) -> float:
         """Return the period in decimated samples, whole or not."""
-        return self.chirp.samples_per_period / self.decimation
+        return self.samples_per_period / self.decimation
 
     @property
     def cell_s(self) -> float:
         return self.decimation / self.chirp.rate_hz
 
     @property
-    def delay_s(self) -> np.ndarray:
-        """Return (time) the delays of the cells of a compressed period; the second half stands for negative ones."""
-        return fft.fftfreq(self.n_cells, 1 / self.n_cells) * self.cell_s
-
-    def sweep_spectrum(self, drift_ppm: float = 0.0) -> np.ndarray:
-        """Return (freq) the spectrum of one sweep, as a clock faster by `drift_ppm` records it.
-
-        ``S(f + g) = e^(-j pi (f + g) T) sum_k (-j 2 pi g)^k / k! M_k(f)`` with ``g = f drift`` and moments M_k.
-        """
-        shift_hz = self.freq_hz * drift_ppm * 1e-6
-        total, term = np.zeros(self.n_cells, complex), np.ones(self.n_cells, complex)
-        for order, moment in enumerate(self.sweep_moments):
-            total += term * moment
-            term = term * (-2j * np.pi * shift_hz) / (order + 1)
-        return total * np.exp(-1j * np.pi * (self.freq_hz + shift_hz) * self.chirp.sweep_s)
-
-    def deconvolution(self) -> np.ndarray:
-        """Return (freq) the gain that turns a period's spectrum into its channel, 0 where the probe emits nothing.
-
-        ``conj(S) / max(|S|^2, 1 % of its largest)`` inside the band: an inverse where the probe is strong, a matched
-        filter in its faded edges.
-        """
-        spectrum = self.sweep_spectrum()
-        power = np.abs(spectrum) ** 2
-        inside = (self.freq_hz >= self.chirp.low_hz) & (self.freq_hz <= self.chirp.high_hz)
-        return np.where(inside, spectrum.conj() / np.maximum(power, 0.01 * power.max()), 0)
+    def offset_hz(self) -> np.ndarray:
+        """Return (freq) frequencies of the baseband."""
+        return self.freq_hz - self.base_hz
 
 
 def chirp_of(recording: Recording) -> Chirp:
@@ -139,11 +123,22 @@ def period_grid(chirp: Chirp) -> PeriodGrid:
     base_hz = round(chirp.center_hz / step_hz) * step_hz
     freq_hz = base_hz + fft.fftfreq(n_cells, decimation / chirp.rate_hz)
     time_s = np.arange(chirp.samples_per_sweep) / chirp.rate_hz
-    centered_s = time_s - chirp.sweep_s / 2
-    kernel = np.exp(-2j * np.pi * centered_s[:, None] * freq_hz)
-    moments = (chirp.sweep() * centered_s ** np.arange(MOMENTS)[:, None]) @ kernel
-    gain = band_gain(freq_hz, chirp.low_hz, chirp.high_hz, SKIRT_HZ) * (freq_hz > 0) * (freq_hz < chirp.rate_hz / 2)
-    return PeriodGrid(chirp, decimation, n_cells, base_hz, freq_hz, gain, moments)
+    sweep = chirp.sweep() @ np.exp(-2j * np.pi * time_s[:, None] * freq_hz)
+    power = np.abs(sweep) ** 2
+    inside = (freq_hz >= chirp.low_hz) & (freq_hz <= chirp.high_hz)
+    lead = int(min(LARGEST_LEAD_S, (chirp.period_s - chirp.sweep_s) / 2) * chirp.rate_hz / decimation)
+    return PeriodGrid(
+        chirp=chirp,
+        samples_per_period=chirp.samples_per_period,
+        decimation=decimation,
+        n_cells=n_cells,
+        base_hz=base_hz,
+        freq_hz=freq_hz,
+        cell=(np.arange(n_cells) + lead) % n_cells - lead,
+        gain=band_gain(freq_hz, chirp.low_hz, chirp.high_hz, SKIRT_HZ) * (freq_hz < chirp.rate_hz / 2),
+        sweep=sweep,
+        deconvolution=np.where(inside, sweep.conj() / np.maximum(power, 0.01 * power.max()), 0),
+    )
 
 
 def baseband(samples: np.ndarray, grid: PeriodGrid) -> np.ndarray:
@@ -183,12 +178,12 @@ def frame_spectra(signal: np.ndarray, starts_sample: np.ndarray, grid: PeriodGri
     """
     cells = np.asarray(starts_sample) / grid.decimation
     whole = np.floor(cells).astype(np.int64)
-    index = whole[:, None] + np.arange(grid.n_cells)
+    index = whole[:, None] + grid.cell
     # Cells beyond the period, where its length is no fast one, would hold the next sweep's onset.
-    inside = (index >= 0) & (index < signal.shape[-1]) & (np.arange(grid.n_cells) < grid.exact_cells - 1e-9)
+    inside = (index >= 0) & (index < signal.shape[-1]) & (grid.cell - grid.cell.min() < grid.exact_cells - 1e-9)
     frames = np.where(inside, signal[..., np.clip(index, 0, signal.shape[-1] - 1)], 0)
     start_s = np.asarray(starts_sample) / grid.chirp.rate_hz
-    turns = grid.base_hz * start_s[:, None] + (grid.freq_hz - grid.base_hz) * ((cells - whole) * grid.cell_s)[:, None]
+    turns = grid.base_hz * start_s[:, None] + grid.offset_hz * ((cells - whole) * grid.cell_s)[:, None]
     return fft.fft(frames) * grid.decimation * np.exp(2j * np.pi * turns)
 
 
@@ -205,8 +200,8 @@ def undo_drift(spectra: np.ndarray, drift_ppm: float, grid: PeriodGrid) -> np.nd
         (... time) complex baseband of one period.
     """
     drift = drift_ppm * 1e-6
-    offset_hz = grid.freq_hz - grid.base_hz
-    time_s = np.arange(grid.n_cells) * grid.cell_s
+    offset_hz = grid.offset_hz
+    time_s = grid.cell * grid.cell_s
     center_s = grid.chirp.sweep_s / 2
     moved = spectra * np.exp(2j * np.pi * offset_hz * drift * center_s)
     size = np.pi / grid.cell_s * abs(drift) * (grid.n_time / grid.chirp.rate_hz)
@@ -234,10 +229,10 @@ def aligned_periods(
     """
     starts = np.asarray(starts_sample, dtype=np.float64)
     if len(starts) == 1:  # its only neighbours are the parts of the periods before and after
-        step = grid.chirp.samples_per_period * (1 + drift_ppm * 1e-6)
+        step = grid.samples_per_period * (1 + drift_ppm * 1e-6)
         return aligned_periods(signal, starts[0] + step * np.arange(-1, 2), drift_ppm, n_samples, grid)[:, 1:2]
     waves = undo_drift(frame_spectra(signal, starts, grid), drift_ppm, grid)
-    cell = starts[:, None] / grid.decimation + np.arange(grid.n_cells)
+    cell = starts[:, None] / grid.decimation + grid.cell
     before = cell < GUARD_CELLS
     after = cell > n_samples / grid.decimation - GUARD_CELLS
     last = len(starts) - 1

@@ -69,7 +69,10 @@ class RangeGate:
         The edges are raised cosines because a sharp edge would ring over the whole band.
         """
         edge_m = grid.chirp.range_cell_m(self.speed_m_s)
-        distance_m = (grid.delay_s * self.speed_m_s + self.direct_path_m) / 2
+        delay_s = (
+            fft.fftfreq(grid.n_cells, 1 / grid.n_cells) * grid.cell_s
+        )  # the second half stands for negative delays
+        distance_m = (delay_s * self.speed_m_s + self.direct_path_m) / 2
         rise = raised_cosine_step(distance_m, self.near_m - edge_m, self.near_m)
         return rise * (1 - raised_cosine_step(distance_m, self.far_m, self.far_m + edge_m))
 
@@ -83,7 +86,7 @@ def compression(grid: PeriodGrid, taper: Taper) -> np.ndarray:
             sidelobes -13 dB next to the pulse and falling fast because the sweep is faded. "flat" weights all alike.
             "hann" trades a pulse twice as wide for sidelobes of -31 dB.
     """
-    power = np.abs(grid.sweep_spectrum()) ** 2
+    power = np.abs(grid.sweep) ** 2
     low_hz, high_hz = grid.chirp.band_hz
     middle_hz = grid.chirp.center_hz
     tapers = {
@@ -95,8 +98,8 @@ def compression(grid: PeriodGrid, taper: Taper) -> np.ndarray:
     if taper not in tapers:
         raise ValueError(f"taper {taper!r} is unknown; known are {', '.join(tapers)}")
     weight = np.where((grid.freq_hz >= low_hz) & (grid.freq_hz <= high_hz), tapers[taper], 0)
-    gain = weight * grid.sweep_spectrum().conj() / np.maximum(power, 0.01 * power.max())
-    return gain / (gain * grid.sweep_spectrum()).real.sum()
+    gain = weight * grid.sweep.conj() / np.maximum(power, 0.01 * power.max())
+    return gain / (gain * grid.sweep).real.sum()
 
 
 @lru_cache(maxsize=64)
@@ -132,8 +135,8 @@ def gate_echoes(spectra: np.ndarray, grid: PeriodGrid, gate: RangeGate) -> np.nd
     Returns:
         (... freq) spectra of the gated chirp echo.
     """
-    response = fft.ifft(spectra * grid.deconvolution())
-    return fft.fft(response * gate.gain(grid)) * grid.sweep_spectrum()
+    response = fft.ifft(spectra * grid.deconvolution)
+    return fft.fft(response * gate.gain(grid)) * grid.sweep
 
 
 def waveforms(spectra: np.ndarray, grid: PeriodGrid) -> np.ndarray:
@@ -147,5 +150,5 @@ def waveforms(spectra: np.ndarray, grid: PeriodGrid) -> np.ndarray:
     inside = (index > 0) & (index < n_rate // 2)
     full = np.zeros((*spectra.shape[:-1], n_rate // 2 + 1), dtype=complex)
     full[..., index[inside]] = spectra[..., inside]
-    n_samples = int(np.ceil(grid.chirp.samples_per_period - 1e-9))
+    n_samples = int(np.ceil(grid.samples_per_period - 1e-9))
     return fft.irfft(full, n_rate)[..., :n_samples]

@@ -165,7 +165,7 @@ def _smooth_deconvolution(grid: PeriodGrid) -> np.ndarray:
     low_hz, high_hz = grid.chirp.band_hz
     middle = (low_hz + high_hz) / 2
     rise = raised_cosine_step(grid.freq_hz, low_hz, middle)
-    return grid.deconvolution() * rise * (1 - raised_cosine_step(grid.freq_hz, middle, high_hz))
+    return grid.deconvolution * rise * (1 - raised_cosine_step(grid.freq_hz, middle, high_hz))
 
 
 def envelope_peak(spectrum: np.ndarray, offset_hz: np.ndarray, delay_s: float) -> float:
@@ -231,8 +231,8 @@ def _drift_track(arrival: np.ndarray, weight: np.ndarray, grid: PeriodGrid) -> n
 def synchronise_baseband(recording: Recording, signal: np.ndarray, grid: PeriodGrid) -> Synchronisation:
     """Do the work of `synchronise` on a recording's `baseband`, for callers that go on with it."""
     chirp, n_samples = grid.chirp, recording.n_samples
-    nominal = chirp.samples_per_period
-    matched = grid.sweep_spectrum().conj() * grid.gain
+    nominal = grid.samples_per_period
+    matched = grid.sweep.conj() * grid.gain
     n_whole = max(1, int(n_samples // nominal))
     frames = frame_spectra(signal, nominal * np.arange(n_whole), grid)
     drift_ppm, cell = _coarse(frames * matched, grid)
@@ -259,7 +259,7 @@ def _improved(
     starts = sync.starts_sample
     spectra = aligned_periods(signal, starts, sync.drift_ppm, n_samples, grid)[sync.channel]
     folded = spectra.mean(axis=0)
-    matched = np.abs(fft.ifft(folded * grid.sweep_spectrum().conj() * grid.gain))
+    matched = np.abs(fft.ifft(folded * grid.sweep.conj() * grid.gain))
     floor = np.median(matched)
     ratio = float(matched.max() / floor) if floor > 0 else 0.0
     smooth = folded * _smooth_deconvolution(grid)
@@ -271,7 +271,7 @@ def _improved(
     index = _first_arrival(np.abs(fine), look_back)
     half = oversample * grid.n_cells // 2
     delay_s = ((index + half) % (2 * half) - half) * grid.cell_s / oversample
-    offset_hz = grid.freq_hz - grid.base_hz
+    offset_hz = grid.offset_hz
     delay_s = envelope_peak(smooth, offset_hz, delay_s)
     arrival = (spectra * _smooth_deconvolution(grid) * np.exp(2j * np.pi * offset_hz * delay_s)).sum(axis=-1)
     whole = (starts >= 0) & (starts + chirp.samples_per_sweep <= n_samples)
@@ -285,7 +285,7 @@ def _from_track(
     """Return the synchronisation whose columns follow `track` (period), onsets of the periods found so far."""
     chirp = grid.chirp
     number = sync.first_period + np.arange(len(track))
-    nominal = chirp.samples_per_period
+    nominal = grid.samples_per_period
     slope, start = np.polyfit(number, track, 1) if len(track) > 1 else (nominal, track[0] - number[0] * nominal)
     wraps = np.floor(start / slope)
     start, number = start - wraps * slope, number + int(wraps)
