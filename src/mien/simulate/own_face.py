@@ -17,7 +17,7 @@ _MOUTH_REFLECTIVITY = 0.6  # chosen: teeth reflect, the gaps between them and th
 
 _LANDMARKS_MM = {  # x, y of each landmark; the foremost skin there is taken
     "nose_tip": (0.0, -11.5),
-    "subnasale": (0.0, -24.5),
+    "subnasale": (0.0, -23.0),
     "chin": (0.0, -76.0),
     "lip_upper": (0.0, -41.0),
     "lip_lower": (0.0, -50.5),
@@ -28,6 +28,10 @@ _LANDMARKS_MM = {  # x, y of each landmark; the foremost skin there is taken
     "brow_left": (28.0, 41.0),
     "brow_right": (-28.0, 41.0),
     "forehead": (0.0, 70.0),
+    "sellion": (0.0, 28.0),
+    "menton": (0.0, -86.0),
+    "ala_left": (17.5, -15.5),
+    "ala_right": (-17.5, -15.5),
 }
 
 
@@ -102,9 +106,13 @@ def _hairiness(centre: np.ndarray) -> np.ndarray:
 
 
 def _reflectivity(mesh: HeadMesh, part: np.ndarray) -> np.ndarray:
+    """Return (facet) reflectivity; it falls to 0 over 30 to 60 mm before the mesh ends, on every side."""
     centre = mesh.points[mesh.triangles].mean(axis=1)
-    rim = mesh.rim[mesh.triangles].max(axis=1)
     skin = 1.0 + (_HAIR_REFLECTIVITY - 1.0) * _hairiness(centre)
     skin = np.where(part == PART_NAMES.index("mouth"), _MOUTH_REFLECTIVITY, skin)
-    throat = smooth_step(centre[:, 1], -145.0, -95.0)  # the collar takes over from the neck
-    return skin * (1.0 - smooth_step(rim, 0.72, 1.0)) * throat
+    azimuth_deg = np.degrees(np.arctan2(np.abs(centre[:, 0]), centre[:, 2]))
+    elevation_deg = np.degrees(np.arctan2(centre[:, 1] - 55.0, np.hypot(centre[:, 0], centre[:, 2])))
+    beside = smooth_step(-azimuth_deg, -89.0, -58.0)
+    above = smooth_step(-elevation_deg, -37.0, -16.0)
+    below = smooth_step(centre[:, 1], -126.0, -88.0)  # the collar takes over from the neck
+    return skin * beside * above * below

@@ -30,7 +30,7 @@ class Pull:
     lip: str = "both"
 
 
-_LID_STEP_MM = 1.2  # a lid that closes lays its thickness over the eyeball
+_LID_STEP_MM = 2.0  # a lid that closes lays its thickness over the eyeball
 
 
 class HeadFields:
@@ -56,7 +56,7 @@ class HeadFields:
         blur_mm = 0.01 + 8.0 * towards_corner**6 + np.maximum(x - MOUTH_HALF_WIDTH_MM, 0.0)
         below = smooth_step(seam_height(x) - y, -blur_mm, blur_mm)
         on_seam = 0.5 - 0.5 * self.mesh.lip * (1.0 - towards_corner**4)
-        return np.where(self.mesh.lip == 0, below, on_seam)
+        return np.where((self.mesh.lip == 0) & (self.mesh.depth == 0), below, on_seam)
 
     def pull(self, pull: Pull) -> np.ndarray:
         """Return the field of one pull on the left side."""
@@ -94,7 +94,7 @@ class HeadFields:
         tilt = 1.0 * across
         top, bottom = tilt + 5.8 * bow, tilt - 4.7 * bow
         share = np.clip((arm[:, 1] - bottom) / np.maximum(top - bottom, 0.5), 0.0, 1.0)
-        above = np.clip(1.0 - (arm[:, 1] - top) / 12.0, 0.0, 1.0)
+        above = np.clip(1.0 - (arm[:, 1] - top) / 10.0, 0.0, 1.0)
         under = np.clip(1.0 - (bottom - arm[:, 1]) / 12.0, 0.0, 1.0)
         upper = np.where(arm[:, 1] > top, above**2, share)
         lower = np.where(arm[:, 1] < bottom, under**2, 1.0 - share)

@@ -15,9 +15,9 @@ from mien.simulate.own_surface import MOUTH_HALF_WIDTH_MM, head_distance, seam_h
 # `side_deg` at the rim; `density` is rows per millimetre, relative, from this row to the next.
 _ROWS = (
     # start, front_deg, side_deg, density
-    (55.0, 44.0, 38.0, 0.3),  # scalp
-    (55.0, 24.0, 26.0, 0.45),  # hairline
-    (45.0, 12.0, 17.0, 0.75),  # forehead
+    (55.0, 43.0, 38.0, 0.4),  # scalp
+    (55.0, 24.0, 26.0, 0.5),  # hairline
+    (45.0, 12.0, 17.0, 0.8),  # forehead
     (38.0, 3.0, 8.0, 1.0),  # brow
     (22.0, 0.0, 3.0, 1.0),  # pupils
     (3.0, 0.0, 2.0, 1.0),  # lower rim of the orbits
@@ -26,18 +26,18 @@ _ROWS = (
     (-45.0, 0.0, 9.0, 1.0),  # lips
     (-50.0, -6.5, 1.0, 1.0),  # above the chin
     (-50.0, -13.5, -5.0, 1.0),  # chin
-    (-50.0, -20.5, -12.0, 0.5),  # lower edge of the chin
-    (-50.0, -31.0, -23.0, 0.35),  # under the chin
-    (-52.0, -44.0, -32.0, 0.3),  # throat
-    (-75.0, -42.0, -33.0, 0.25),  # neck
-    (-92.0, -42.0, -33.0, 0.25),
+    (-50.0, -20.5, -12.0, 0.6),  # lower edge of the chin
+    (-50.0, -31.0, -23.0, 0.5),  # under the chin
+    (-52.0, -44.0, -32.0, 0.5),  # throat
+    (-88.0, -42.0, -33.0, 0.5),  # neck
 )
 _SEAM_ROW = 8
-_RIM_DEG = 97.0
+_RIM_DEG = 91.0
 _RIM_STRETCH = 0.4  # columns are even near the midline and up to three times as wide at the rim
 _POCKET_ROWS = 3
 _POCKET_DEPTH_MM = 11.0
-_POCKET_GAP_MM = 0.7
+_POCKET_GAP_MM = (0.35, 2.0)  # half the height of the closed mouth, between the lips and at its back
+_POCKET_BACK_ROWS = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,8 +47,8 @@ class HeadMesh:
     Args:
         points: (point xyz) millimetres.
         triangles: (facet 3).
-        rim: (point) share of the way to the rim of the grid, 1 on it, 0 well inside.
-        lip: (point) 1 on the upper and -1 on the lower side of the line between the lips and its pocket, else 0.
+        lip: (point) 1 on the upper and -1 on the lower side of the line between the lips and of the mouth behind it,
+            between the two at its back, 0 elsewhere.
         depth: (point) how far a point of the mouth's pocket lies behind the lips, mm; 0 elsewhere.
         pocket: (facet) the facet lies inside the mouth.
         mirror: (point) the point at the same place on the other side.
@@ -56,7 +56,6 @@ class HeadMesh:
 
     points: np.ndarray
     triangles: np.ndarray
-    rim: np.ndarray
     lip: np.ndarray
     depth: np.ndarray
     pocket: np.ndarray
@@ -162,19 +161,20 @@ def _sew(half: np.ndarray, seam_row: int, corner: int) -> HeadMesh:
     mouth = np.arange(n_half - corner, n_half - 1 + corner)  # columns strictly between the corners
     seam = grid[seam_row, mouth]
     deep = np.sqrt(np.maximum(1.0 - (seam[:, 0] / MOUTH_HALF_WIDTH_MM) ** 2, 0.0))
-    rows, depths = [], []  # from the upper lip's edge inwards and back out to the lower lip's edge
-    order = np.concatenate([np.arange(_POCKET_ROWS + 1), np.arange(_POCKET_ROWS, -1, -1)]) / _POCKET_ROWS
-    side = np.repeat([1.0, -1.0], _POCKET_ROWS + 1)
-    for inward, sign in zip(order, side, strict=True):
-        depth = _POCKET_DEPTH_MM * inward * deep
-        gap = 0.5 * _POCKET_GAP_MM * deep * sign
-        rows.append(seam + np.stack([np.zeros_like(depth), gap, -depth], axis=1))
-        depths.append(depth)
+    # from the upper lip's edge inwards, down the back of the mouth, and out to the lower lip's edge
+    inwards = np.linspace(0.0, 1.0, _POCKET_ROWS + 1)
+    back = np.ones(_POCKET_BACK_ROWS - 1)
+    inward = np.concatenate([inwards, back, inwards[::-1]])
+    side = np.concatenate([np.ones(len(inwards)), np.linspace(1, -1, len(back) + 2)[1:-1], -np.ones(len(inwards))])
+    half_gap = _POCKET_GAP_MM[0] + (_POCKET_GAP_MM[1] - _POCKET_GAP_MM[0]) * inward
+    pocket_depth = _POCKET_DEPTH_MM * inward[:, None] * deep
+    height = (half_gap * side)[:, None] * deep
+    rows = seam + np.stack([np.zeros_like(height), height, -pocket_depth], axis=2)
     grid[seam_row, mouth] = rows[0]
     first_new = n_rows * n_columns
     new = first_new + np.arange((len(rows) - 1) * len(mouth)).reshape(len(rows) - 1, len(mouth))
     strip = np.concatenate([index[seam_row, mouth][None], new])
-    points = np.concatenate([grid.reshape(-1, 3), np.concatenate(rows[1:])])
+    points = np.concatenate([grid.reshape(-1, 3), rows[1:].reshape(-1, 3)])
 
     below = index.copy()
     below[seam_row, mouth] = strip[-1]
@@ -186,20 +186,12 @@ def _sew(half: np.ndarray, seam_row: int, corner: int) -> HeadMesh:
     lip = np.zeros(len(points))
     lip[strip] = side[:, None]
     depth = np.zeros(len(points))
-    depth[strip] = np.stack(depths)
+    depth[strip] = pocket_depth
     mirror = np.arange(len(points))
     mirror[index] = index[:, ::-1]
     mirror[strip] = strip[:, ::-1]
     pocket = np.arange(len(triangles)) >= len(skin)
-    return HeadMesh(points, triangles, _rim(points, n_rows, n_columns), lip, depth, pocket, mirror)
-
-
-def _rim(points: np.ndarray, n_rows: int, n_columns: int) -> np.ndarray:
-    row, column = np.divmod(np.arange(n_rows * n_columns), n_columns)
-    side = np.abs(2 * column / (n_columns - 1) - 1)
-    rim = np.zeros(len(points))
-    rim[: n_rows * n_columns] = np.maximum(side, np.abs(2 * row / (n_rows - 1) - 1))
-    return rim
+    return HeadMesh(points, triangles, lip, depth, pocket, mirror)
 
 
 def _quads(index: np.ndarray, points: np.ndarray) -> np.ndarray:

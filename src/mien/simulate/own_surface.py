@@ -43,14 +43,14 @@ def head_distance(points: np.ndarray) -> np.ndarray:
 def _skull_and_jaw(p: np.ndarray) -> np.ndarray:
     distance = _ellipsoid(p, (0, 46, 2), (75, 88, 98))
     distance = _union(distance, _ellipsoid(p, (0, -14, 40), (58, 62, 55)), 22)
-    distance = _union(distance, _cone(p, (40, 1, 66), 16, (57, 5, 28), 12), 14)  # cheekbone and arch
-    distance = _union(distance, _cone(p, (13, -71, 78), 14, (42, -54, 24), 11), 16)  # body of the mandible
-    distance = _union(distance, _cone(p, (42, -54, 24), 11, (57, -5, 6), 13), 16)  # its ramus
-    distance = _union(distance, _ellipsoid(p, (36, -30, 42), (24, 36, 38)), 14)  # muscles and fat of the cheek
+    distance = _union(distance, _cone(p, (40, 1, 66), 16, (54, 5, 28), 12), 14)  # cheekbone and arch
+    distance = _union(distance, _cone(p, (13, -71, 78), 14, (39, -54, 24), 11), 16)  # body of the mandible
+    distance = _union(distance, _cone(p, (39, -54, 24), 11, (54, -5, 6), 13), 16)  # its ramus
+    distance = _union(distance, _ellipsoid(p, (34, -30, 42), (23, 36, 38)), 14)  # muscles and fat of the cheek
     distance = _union(distance, _ellipsoid(p, (0, -42, 68), (37, 34, 34)), 16)  # teeth and gums behind the lips
     distance = _union(distance, _ellipsoid(p, (0, -72, 85), (21, 15, 16)), 12)  # chin
-    distance = _union(distance, _ellipsoid(p, (0, -2, 6), (69, 52, 62)), 18)  # chewing muscles before the ears
-    return _union(distance, _cone(p, (0, -70, -8), 50, (0, -240, -34), 58), 18)  # neck
+    distance = _union(distance, _ellipsoid(p, (0, -2, 6), (66, 52, 62)), 18)  # chewing muscles before the ears
+    return _union(distance, _cone(p, (0, -70, -3), 47, (0, -240, -66), 56), 18)  # neck
 
 
 def _orbits(p: np.ndarray, distance: np.ndarray) -> np.ndarray:
@@ -80,12 +80,12 @@ def lid_opening(points: np.ndarray) -> np.ndarray:
 
 
 def _nose(p: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    bridge = _cone(p, (0, 27, 88), 7.5, (0, -9, 110), 8.0)
+    bridge = _cone(p, (0, 27, 88), 7.5, (0, -9, 109.3), 8.0)
     wall = _cone(p, (0, 8, 86), 10.0, (0, -12, 97), 14.0)
     bridge = _union(bridge, wall, 8)
-    tip = _ellipsoid(p, (0, -11.5, 113), (9.5, 8.5, 10.5))
+    tip = _ellipsoid(p, (0, -11.5, 112), (9.5, 8.5, 10.2))
     ala = _ellipsoid(p, (11.2, -15.5, 103), (6.2, 6.8, 9.5))
-    columella = _cone(p, (0, -15.5, 114), 4.5, (0, -20, 102), 4.5)
+    columella = _cone(p, (0, -15.5, 113), 4.5, (0, -20, 103), 4.8)
     nose = _union(_union(_union(bridge, tip, 7), ala, 3.5), columella, 4)
     nostril = _ellipsoid(p, (6.5, -21.5, 107.5), (3.0, 4.0, 5.5))
     return _cut(_union(distance, nose, 7), nostril, 2.5)
@@ -105,7 +105,7 @@ def _relief(points: np.ndarray, x: np.ndarray) -> np.ndarray:
     along = np.clip((-y - 16) / 28.0, 0.0, 1.3)
     fold_x = 20.0 + 14.0 * along
     fold = np.exp(-(((y + 30) / 14.0) ** 4))
-    nasolabial = fold * (-1.3 * np.exp(-(((x - fold_x) / 2.8) ** 2)) + 1.3 * np.exp(-(((x - fold_x - 6) / 5.0) ** 2)))
+    nasolabial = fold * (-1.1 * np.exp(-(((x - fold_x) / 3.4) ** 2)) + 1.2 * np.exp(-(((x - fold_x - 6) / 5.0) ** 2)))
     philtrum = np.exp(-(((y + 30) / 6.5) ** 4)) * (
         0.9 * np.exp(-(((x - 5.0) / 2.2) ** 2)) - 1.0 * np.exp(-((points[:, 0] / 2.6) ** 2))
     )

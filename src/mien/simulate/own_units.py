@@ -2,8 +2,9 @@
 
 Every number is millimetres on an adult face. Directions, places and which skin bulges are those of the FACS manual
 (Ekman, Friesen and Hager, 2002). Amplitudes are marked: "S" from stereo-photographic measurements of maximal
-movements (Trotman et al. 1998; Sforza et al. 2010), rounded to what they have in common, "J" from jaw kinematics (Travers et al. 2000: interincisal opening 40 to
-50 mm at most, about half by rotation), "C" chosen to look right beside the manual's pictures.
+movements (Trotman et al. 1998; Sforza et al. 2010), rounded to their common order of size, "J" from jaw kinematics
+(Travers et al. 2000: 40 to 50 mm between the incisors at most, to which rotation and gliding both contribute), "C"
+chosen to look right beside the manual's pictures.
 """
 
 import numpy as np
@@ -61,7 +62,8 @@ _SIDED: dict[int, tuple[Pull, ...]] = {
         Pull((27, -45), (30, 28), (6.5, 6.5, -4.5)),
         Pull((40, -14), (25, 24), (1.0, 2.0, 0), out=3.6),
         Pull((35, -30), (10, 17), out=-1.8),
-        Pull((10, -42), (18, 10), out=-1.2),
+        Pull((9, -40), (24, 14), (0, 1.2, -2.0)),  # the stretched lips lie back against the teeth (C)
+        Pull((9, -52), (24, 14), (0, 0.6, -1.8)),
     ),
     # buccinator: corner 4 mm in and 3 mm sideways, skin bulges around it (C)
     14: (
@@ -76,7 +78,7 @@ _SIDED: dict[int, tuple[Pull, ...]] = {
     # risorius and platysma: corner 7 mm sideways (S), lips flatten, chin skin stretched (C)
     20: (
         Pull((28, -47), (30, 22), (7.0, -1.5, -4.5)),
-        Pull((10, -47), (22, 14), out=-1.3),
+        Pull((10, -46), (24, 18), out=-2.0),
         Pull((18, -68), (26, 16), (2.0, -1.0, 0)),
     ),
     43: (),
@@ -116,7 +118,7 @@ _MIDDLE: dict[int, tuple[Pull, ...]] = {
     ),
     27: (
         Pull((27, -46), (26, 26), (-3.5, 0, 0.6)),
-        Pull((0, -40), (28, 16), (0, 1.0, -0.5), lip="upper"),
+        Pull((0, -40), (32, 18), (0, 0.5, -0.5), lip="upper"),
         Pull((46, -30), (26, 34), out=-2.5),
     ),
 }
