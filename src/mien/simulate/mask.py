@@ -1,8 +1,8 @@
 """A disposable mask: a cloth before the lower face that returns part of the sound and weakens what passes, twice.
 
 The cloth is a resistive sheet: what passes, t, and what returns, r, add to one, ``r = 1 - t`` with
-``t = 10^(-loss / 20)``, the loss being what a person's mask takes from sound that passes once. It hangs as a smooth
-drape over what lies beneath, outside the skin everywhere by a gap, and takes up a share of the skin's motion
+``t = 10^(-loss / 20)``, the loss being what a person's mask takes from sound that passes once. It hangs as a taut,
+smooth drape over what lies beneath, outside the skin everywhere by a gap, and takes up a share of the skin's motion
 (jaw and cheeks), smoothed over a centimetre. Its rim lies on the skin and is faded, so that it rings nothing.
 What lies behind is seen through it: scattering between cloth and skin is left out. Nothing is published on masks at
 20 kHz; shape, gap, share and loss are assumptions, different from person to person (`people.MaskFit`).
@@ -18,11 +18,13 @@ from scipy.sparse import csr_array
 from mien.simulate.face import FaceModel
 from mien.simulate.people import MaskFit
 
-CELL_M = 0.0045
+CELL_M = 0.004
 """Edge of the cloth's grid: fine enough for the analytic facets of `scatter`."""
 
 DRAPE_M = 0.010
 RIM_M = 0.012
+STEEPEST = 1.0
+"""Cloth spans what falls away more steeply than 45 degrees, such as the sides of the nose and the edge of the jaw."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +34,7 @@ class Mask:
     Args:
         skin: (node point) sparse weights that give the skin beneath each node of the cloth.
         drape: (node node) weights that smooth over `DRAPE_M`.
+        fall_m: (node node) how far the cloth may fall from one node to another; infinite from where no skin is.
         triangles: (facet 3) of nodes.
         taper: (facet) 1 inside, 0 at the rim.
         covered: (facet of the face) True where the face lies behind the mask.
@@ -39,6 +42,7 @@ class Mask:
 
     skin: csr_array
     drape: np.ndarray
+    fall_m: np.ndarray
     triangles: np.ndarray
     taper: np.ndarray
     covered: np.ndarray
@@ -52,14 +56,17 @@ class Mask:
             fit: how it sits.
         """
         skin = self.skin @ shape
-        smooth = self.drape @ skin
-        outside = smooth.copy()
-        outside[:, 2] = self.drape @ np.maximum(smooth[:, 2], skin[:, 2])
-        outside[:, 2] = np.maximum(outside[:, 2], skin[:, 2]) + fit.gap_m
+        outside = self.drape @ skin
+        smooth_m = self.drape @ self._taut(skin[:, 2])
+        outside[:, 2] = self._taut(np.maximum(smooth_m, skin[:, 2])) + fit.gap_m
         n_times, n_points = frames.shape[:2]
         displacement = (frames - shape).transpose(1, 0, 2).reshape(n_points, -1)
         motion = self.drape @ (self.skin @ displacement)
         return outside + fit.follows * motion.reshape(len(skin), n_times, 3).transpose(1, 0, 2)
+
+    def _taut(self, heights_m: np.ndarray) -> np.ndarray:
+        """Return (node) the lowest cloth over some heights that nowhere falls more steeply than `STEEPEST`."""
+        return np.max(heights_m[None, :] - self.fall_m, axis=1)
 
     def cloth_reflectivity(self, fit: MaskFit) -> np.ndarray:
         """Return (facet) pressure reflection coefficient of the cloth."""
@@ -102,13 +109,14 @@ def cut_mask(face: FaceModel) -> Mask:
     square = np.sum((places[:, None] - places[None]) ** 2, axis=-1)
     drape = np.exp(-square / (2 * DRAPE_M**2)) * found
     drape /= drape.sum(axis=1, keepdims=True)
+    fall_m = np.where(found, STEEPEST * np.sqrt(square), np.inf)
 
     triangles = _grid_triangles(*counts)
     middle = places[triangles].mean(axis=1)
     from_rim_m = (1 - _outline(middle, centre, half)) * half.min()
     taper = np.sin(np.pi / 2 * np.clip(from_rim_m / RIM_M, 0.0, 1.0)) ** 2
     kept = (taper > 0) & found[triangles].all(axis=1)
-    return Mask(skin, drape, triangles[kept], taper[kept], covered)
+    return Mask(skin, drape, fall_m, triangles[kept], taper[kept], covered)
 
 
 def _outline(places: np.ndarray, centre: np.ndarray, half: np.ndarray) -> np.ndarray:

@@ -15,7 +15,6 @@ from mien.simulate.recipes import RECIPES
 from mien.simulate.render import frame_period_s, harmonics, parts_of
 from mien.simulate.scene import MICROPHONES_M, place_named
 
-BY_LEVEL = "level"
 MASKS = ("open", "mask")
 LONGEST_S = 600.0
 
@@ -33,8 +32,8 @@ class SimulationOptions:
         masks: `open`, `mask` or both: every take is then made once with each.
         places: any of office, dining-hall, garden; takes go round them so that none keeps to one expression.
         n_neutral_takes: takes at rest per person and mask, made before the others.
-        device: a phone's name, `reference`, or `level`: what the level states (the reference, or one of the measured
-            phones per person).
+        device: a phone's name, `reference`, or None for what the level states: the reference, or one of the measured
+            phones per person.
         n_facets: about how many triangles the face has, 6000 to 60000; 24000 halve the error of 8000.
         probe: a chirp, pure tones, or both at once.
         n_microphones: 1 (1 cm from the loudspeaker), or 2 (another at the phone's lower edge, 14 cm away).
@@ -61,7 +60,7 @@ class SimulationOptions:
     masks: tuple[str, ...] = ("open",)
     places: tuple[str, ...] = ("office", "dining-hall", "garden")
     n_neutral_takes: int = 0
-    device: str = BY_LEVEL
+    device: str | None = None
     n_facets: int = 8000
     probe: Probe = field(default_factory=Chirp)
     n_microphones: int = 1
@@ -91,7 +90,7 @@ class SimulationOptions:
         _check_words("places", self.places, None)
         for place in self.places:
             place_named(place)
-        if self.device != BY_LEVEL:
+        if self.device is not None:
             phone_named(self.device)
         for part in parts_of(self.probe):
             harmonics(part)

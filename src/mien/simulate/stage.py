@@ -9,7 +9,7 @@ from mien.simulate.face import FaceModel
 from mien.simulate.geometry import delays_between
 from mien.simulate.levels import Level
 from mien.simulate.mask import Mask, cut_mask
-from mien.simulate.options import BY_LEVEL, SimulationOptions
+from mien.simulate.options import SimulationOptions
 from mien.simulate.own_face import own_face
 from mien.simulate.people import NOMINAL_DISTANCE_M, NOMINAL_DROP_M, Person, draw_sexes, make_person
 from mien.simulate.phones import Phone, phone_named
@@ -96,7 +96,7 @@ class Stage:
         )
 
     def phone_of(self, person: Person) -> Phone:
-        return phone_named(person.phone if self.options.device == BY_LEVEL else self.options.device)
+        return phone_named(self.options.device or person.phone)
 
 
 @lru_cache(maxsize=2)

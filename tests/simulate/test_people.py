@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from standin import ball_face
+
+from mien.simulate.levels import LEVELS
+from mien.simulate.people import ASYMMETRY, HEAD_VARIATION, SEX_SHIFT, draw_sexes, make_person
+from mien.simulate.phones import MEASURED
+
+FACE = ball_face()
+
+
+def crowd(level, n=600, seed=0):
+    rng = np.random.default_rng(seed)
+    return [make_person(str(k), ("male", "female")[k % 2], FACE, LEVELS[level], rng) for k in range(n)]
+
+
+def test_men_and_women_together_are_standard_normal():
+    identity = np.stack([person.identity for person in crowd("medium", 4000)])
+    assert np.abs(identity.mean(axis=0)).max() < 0.06
+    assert np.abs(np.cov(identity.T) - np.eye(FACE.n_modes)).max() < 0.08
+
+
+def test_men_and_women_are_two_distributions():
+    people = crowd("medium", 4000)
+    for values in ([p.identity for p in people], [np.log(p.unit_gains) / 0.15 for p in people]):
+        values = np.stack(values)
+        apart = values[::2].mean(axis=0) - values[1::2].mean(axis=0)
+        # Gains stand once per side: the direction over units is found twice.
+        assert np.linalg.norm(apart) / np.sqrt(values.shape[1] / len(set_of_units(values))) == pytest.approx(
+            2 * SEX_SHIFT, rel=0.1
+        )
+
+
+def set_of_units(values):
+    return range(values.shape[1]) if values.shape[1] == FACE.n_modes else {n.split("_")[0] for n in FACE.unit_names}
+
+
+@pytest.mark.parametrize("level", ["easy", "medium", "hard"])
+def test_style_and_asymmetry_have_their_spread(level):
+    gains = np.log(np.stack([person.unit_gains for person in crowd(level, 2000)]))
+    left = [k for k, name in enumerate(FACE.unit_names) if name.endswith("_L")]
+    right = [k + 1 for k in left]
+    style, lean = (gains[:, left] + gains[:, right]) / 2, gains[:, left] - gains[:, right]
+    assert style.std() == pytest.approx(LEVELS[level].style_spread, rel=0.05)
+    assert lean.std() == pytest.approx(ASYMMETRY, rel=0.05)
+
+
+def test_heads_vary_by_a_third():
+    gains = np.stack([person.head_gains["fear"] for person in crowd("medium", 2000)])
+    assert gains.mean() == pytest.approx(1.0, abs=0.02)
+    assert 0.30 < HEAD_VARIATION < 0.40
+    assert gains.std() == pytest.approx(HEAD_VARIATION, rel=0.05)
+
+
+def test_the_nominal_position_differs_by_millimetres_and_the_own_one_by_centimetres():
+    nominal = np.array([p.placement.distance_m for p in crowd("medium")])
+    assert nominal.mean() == pytest.approx(0.30, abs=0.001)
+    assert nominal.std() == pytest.approx(0.003, rel=0.1)
+    own = crowd("hard")
+    distances = np.array([p.placement.distance_m for p in own])
+    assert 0.27 <= distances.min() < 0.275 and 0.415 < distances.max() <= 0.42
+    assert np.std([p.placement.drop_m for p in own]) == pytest.approx(0.024, rel=0.15)
+    assert np.std([p.placement.pitch_deg for p in own]) == pytest.approx(4.0, rel=0.15)
+
+
+def test_phones_differ_where_the_level_says_so():
+    assert {person.phone for person in crowd("medium", 20)} == {"reference"}
+    assert {person.phone for person in crowd("wild", 200)} == set(MEASURED)
+
+
+def test_the_same_generator_makes_the_same_person():
+    one, two = (make_person("1", "male", FACE, LEVELS["hard"], np.random.default_rng(3)) for _ in range(2))
+    assert one.placement == two.placement and one.mask == two.mask and one.phone == two.phone
+    assert np.array_equal(one.identity, two.identity) and np.array_equal(one.unit_gains, two.unit_gains)
+
+
+def test_sexes_are_counted():
+    rng = np.random.default_rng(0)
+    assert sorted(draw_sexes(20, (16, 4), rng)) == ["female"] * 4 + ["male"] * 16
+    assert sorted(draw_sexes(5, None, rng)) == ["female"] * 2 + ["male"] * 3
