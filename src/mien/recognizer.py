@@ -15,6 +15,7 @@ from mien.datasets.study import Study
 from mien.errors import ModelError, ProbeMismatch, RecordingError
 from mien.labels import UNKNOWN
 from mien.learning.arrays import Windows
+from mien.learning.loop import SILENT, Run
 from mien.learning.methods import method_named, options_from_json, options_to_json, parse_options, with_changes
 from mien.learning.model_folder import (
     Description,
@@ -114,7 +115,7 @@ class Recognizer:
         train, validation = (everything, everything[:0]) if split is None else (split.train, split.validation)
         features = extract(study, self.front_end, np.union1d(train, validation), n_jobs=n_jobs, progress=progress)
         subjects = study.table["subject"].to_numpy(dtype=object)
-        self.fit_features(features, labels, subjects, train, validation, checkpoints=checkpoints, resume=resume)
+        self.fit_features(features, labels, subjects, train, validation, run=Run(checkpoints, resume, progress))
         named = {"study": study.name, "digest": study.digest, "simulated": study.is_simulated}
         self.training = self.training.model_copy(update=named)
         return self
@@ -127,14 +128,14 @@ class Recognizer:
         train_rows: Sequence[int] | np.ndarray,
         validation_rows: Sequence[int] | np.ndarray = (),
         *,
-        checkpoints: Path | None = None,
-        resume: bool = False,
+        run: Run = SILENT,
     ) -> Self:
         """Learn from features.
 
         Args:
             labels, subjects: (row) expression and person of every row of the table; unlabelled rows are not learnt.
             train_rows: what everything is fitted to. validation_rows: what says when to stop, and calibrates.
+            run: checkpoints, resuming, progress.
 
         Raises:
             ModelError: nothing to learn from, or features that are no numbers.
@@ -152,9 +153,7 @@ class Recognizer:
         validation = self._windows(features.of_rows(self._taught(rows, labels)), labels, groups)
         windows = self._windows(part, labels, groups)
         made = method_named(self.method).estimator(self.options, self.seed)
-        self.estimator = made.fit(
-            windows.values, windows.labels, windows.groups, validation=validation, folder=checkpoints, resume=resume
-        )
+        self.estimator = made.fit(windows.values, windows.labels, windows.groups, validation=validation, run=run)
         self.training = TrainingFacts(
             n_people=len(set(subjects[part.row])),
             n_takes=len(np.unique(part.row)),

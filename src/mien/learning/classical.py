@@ -5,7 +5,6 @@ them; what is kept are arrays, and predicting is our own formula over those, so 
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.decomposition import PCA
 from mien.errors import ModelError
 from mien.learning.arrays import Normaliser, Windows, check_shapes, check_values, check_windows, stored_normaliser
 from mien.learning.calibration import probabilities
+from mien.learning.loop import SILENT, Run
 from mien.learning.machines import LinearOptions, SvmOptions
 from mien.learning.tuning import tune
 
@@ -93,10 +93,9 @@ class ClassicalClassifier:
         groups: np.ndarray,
         *,
         validation: Windows | None = None,
-        folder: Path | None = None,
-        resume: bool = False,
+        run: Run = SILENT,
     ) -> Self:
-        """Fit to training windows. It takes seconds: nothing is kept in `folder`, and to resume is to start anew.
+        """Fit to training windows. It takes seconds: no checkpoint is kept, and to resume is to start anew.
 
         Args:
             validation: joins the training windows. Settings are chosen by cross-validation over whole groups, so that

@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -11,8 +10,8 @@ from pydantic import ConfigDict, Field
 
 from mien.errors import ModelError
 from mien.learning.arrays import Windows, check_shapes, check_values
-from mien.learning.calibration import fit_temperature
-from mien.learning.loop import train
+from mien.learning.calibration import fit_temperature, probabilities
+from mien.learning.loop import SILENT, Run, train
 from mien.learning.network import NetworkClassifier, ResidualOptions, digest, network_tensors, restore
 from mien.learning.objectives import CrossEntropy, DomainAdaptation, Prepared, infer, labels_of
 from mien.models.facer import TwoLayerClassifier
@@ -72,17 +71,70 @@ def evenly(labels: np.ndarray, groups: np.ndarray, n_windows: int, rng: np.rando
     return np.sort(order[np.argsort(turn[order], kind="stable")][:n_windows])
 
 
-class FacerClassifier(NetworkClassifier):
+@dataclass(frozen=True, slots=True, eq=False)
+class Bank:
+    """Source windows kept with a model, so that it can adapt where its study is not at hand.
+
+    Args:
+        values: (window channel height time) float32. labels: (window) int64.
+        held: (window) bool, of people that were held out of training.
+    """
+
+    values: np.ndarray
+    labels: np.ndarray
+    held: np.ndarray
+
+    def parts(self) -> tuple[Windows, Windows]:
+        """Return what was learnt from and what was held out. Groups are not kept, and all zero."""
+        everything = Windows(self.values, self.labels, np.zeros(len(self.labels)))
+        return everything.take(~self.held), everything.take(self.held)
+
+    @staticmethod
+    def from_tensors(tensors: dict[str, np.ndarray], image_shape: tuple[int, int, int], n_classes: int) -> "Bank":
+        """Return the bank among a model's tensors.
+
+        Raises:
+            ModelError: it is missing or does not fit.
+        """
+        n_windows = len(tensors.get("bank.values", ()))
+        shapes = {"bank.values": (n_windows, *image_shape), "bank.labels": (n_windows,), "bank.held": (n_windows,)}
+        check_shapes(tensors, shapes)
+        values, labels, held = (tensors[name] for name in shapes)
+        if labels.dtype != np.int64 or values.dtype != np.float32 or not set(labels) <= set(range(n_classes)):
+            raise ModelError(f"the stored windows have labels or types other than the model's {n_classes} classes")
+        return Bank(values, labels, held.astype(bool))
+
+
+class FacerClassifier:
     """FacER: `fit` to labelled people, `adapt` to unlabelled windows of others.
 
     `fit` is the network with external attention by cross-entropy alone, as in the paper's case 1a, then the
     classifier on its representations. `adapt` starts Algorithm 1 from those weights: pseudo-labels of random weights
     would be noise, and Eq. 9 would draw every target window to a class picked by chance.
+
+    Args:
+        options: network, adaptation, classifier.
+        seed: weights, order and augmentation follow from it.
     """
 
     def __init__(self, options: FacerOptions, seed: int = 0) -> None:
-        super().__init__(options.network, seed)
-        self.facer_options = options
+        self.options = options
+        self.seed = seed
+        self.base = NetworkClassifier(options.network, seed)
+        self.temperature = 1.0
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.base.image_shape
+
+    @property
+    def n_classes(self) -> int:
+        return self.base.n_classes
+
+    @property
+    def history(self) -> list[dict[str, float | None]]:
+        """Return the epochs of the last training of the network: `fit`'s, or `adapt`'s."""
+        return self.base.history
 
     def fit(
         self,
@@ -91,56 +143,50 @@ class FacerClassifier(NetworkClassifier):
         groups: np.ndarray,
         *,
         validation: Windows | None = None,
-        folder: Path | None = None,
-        resume: bool = False,
+        run: Run = SILENT,
     ) -> Self:
-        super().fit(values, labels, groups, validation=validation, folder=folder and folder / "network", resume=resume)
-        windows, held = self._parts(values, labels, groups, validation)
-        self._fit_classifier(windows, held, folder and folder / "classifier", resume)
+        """Fit to training windows; arguments and errors are those of `NetworkClassifier.fit`."""
+        self.base.fit(values, labels, groups, validation=validation, run=run.stage("network"))
+        windows, held = self.base.parts(values, labels, groups, validation)
+        self._fit_classifier(windows, held, run.stage("classifier"))
         rng = np.random.default_rng((self.seed, 2))
-        n_held = min(len(held), self.facer_options.bank_windows // 5)
-        kept_held = held.take(evenly(held.labels, held.groups, n_held, rng)) if n_held else held
-        room = self.facer_options.bank_windows - n_held
-        kept = windows.take(evenly(windows.labels, windows.groups, room, rng))
-        self.bank_values = np.concatenate([kept.values, kept_held.values])
-        self.bank_labels = np.concatenate([kept.labels, kept_held.labels])
-        self.bank_held = np.arange(len(self.bank_labels)) >= len(kept)
+        n_held = min(len(held), self.options.bank_windows // 5)
+        held = held.take(evenly(held.labels, held.groups, n_held, rng))
+        windows = windows.take(evenly(windows.labels, windows.groups, self.options.bank_windows - n_held, rng))
+        self.bank = Bank(
+            np.concatenate([windows.values, held.values]),
+            np.concatenate([windows.labels, held.labels]),
+            np.arange(len(windows) + len(held)) >= len(windows),
+        )
         return self
 
-    def _fit_classifier(
-        self, windows: Windows, held: Windows, folder: Path | None = None, resume: bool = False
-    ) -> None:
+    def _fit_classifier(self, windows: Windows, held: Windows, run: Run) -> None:
         """Train the two-layer classifier on source representations, then its temperature on the held-out ones."""
-        learnt, judged = self.represent(windows.values), self.represent(held.values)
+        learnt = self.base.represent(windows.values)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed + 1)
-            self.classifier = TwoLayerClassifier(learnt.shape[1], self.n_classes, self.facer_options.classifier_hidden)
-        objective = CrossEntropy(
-            self.classifier,
-            Prepared(learnt, None, None),
-            labels_of(windows),
-            Prepared(judged, None, None) if len(held) else None,
-            labels_of(held) if len(held) else None,
-        )
+            self.classifier = TwoLayerClassifier(learnt.shape[1], self.n_classes, self.options.classifier_hidden)
+        objective = CrossEntropy(self.classifier, Prepared(learnt, None, None), labels_of(windows))
+        if len(held):
+            objective.held = Prepared(self.base.represent(held.values), None, None)
+            objective.held_labels = labels_of(held)
         train(
             objective,
-            self.options.training,
+            self.options.network.training,
             seed=self.seed + 1,
             label="classifier",
-            folder=folder,
-            resume=resume,
-            run={"stage": "classifier", "data": digest(learnt, windows.labels, judged, held.labels)},
+            run=run,
+            identity={"stage": "classifier", "data": digest(learnt, windows.labels, held.labels)},
         )
-        self.temperature = 1.0
-        if len(held):
-            self.temperature = fit_temperature(infer(self.classifier, objective.held)[0].numpy(), held.labels)
+        self.temperature = fit_temperature(self._logits(held.values), held.labels)
 
-    def adapt(self, values: np.ndarray, seed: int | None = None) -> Self:
+    def adapt(self, values: np.ndarray, seed: int | None = None, run: Run = SILENT) -> Self:
         """Return a new estimator adapted to unlabelled windows of the target (Algorithm 1); this one stays as it is.
 
         Args:
             values: (window channel height time) float32.
             seed: of the order and augmentation; None follows from the estimator's own.
+            run: whether to show progress. It takes seconds, and no checkpoint is kept.
 
         Raises:
             ModelError: fewer than two windows, or windows of another shape.
@@ -149,57 +195,70 @@ class FacerClassifier(NetworkClassifier):
         if len(values) < 2:
             raise ModelError(f"{len(values)} unlabelled windows to adapt to; at least two are needed")
         adapted = copy.copy(self)
-        adapted.network = copy.deepcopy(self.network)
-        how, source = self.facer_options.adapting, ~self.bank_held
-        bank = Windows(self.bank_values, self.bank_labels, np.zeros(len(self.bank_labels)))
+        adapted.base = copy.copy(self.base)
+        adapted.base.network = copy.deepcopy(self.base.network)
+        how, network = self.options.adapting, self.options.network
+        source, held = self.bank.parts()
         objective = DomainAdaptation(
-            adapted.network,
-            Prepared(self.bank_values[source], self.normaliser, self.options.augmentation),
-            torch.from_numpy(self.bank_labels[source]),
-            Prepared(values, self.normaliser, self.options.augmentation),
+            adapted.base.network,
+            Prepared(source.values, self.base.normaliser, network.augmentation),
+            labels_of(source),
+            Prepared(values, self.base.normaliser, network.augmentation),
             how.contrastive_weight,
             how.temperature,
         )
-        loop = replace(self.options.training, epochs=how.adaptation_epochs, learning_rate=how.adaptation_learning_rate)
-        adapted.history = train(objective, loop, seed=self.seed + 2 if seed is None else seed, label="adapting").history
-        adapted._fit_classifier(bank.take(source), bank.take(self.bank_held))
+        loop = replace(network.training, epochs=how.adaptation_epochs, learning_rate=how.adaptation_learning_rate)
+        shown = Run(progress=run.progress)
+        chance = self.seed + 2 if seed is None else seed
+        adapted.base.history = train(objective, loop, seed=chance, label="adapting", run=shown).history
+        adapted._fit_classifier(source, held, shown)
         return adapted
 
+    def represent(self, values: np.ndarray) -> np.ndarray:
+        """Return g(x), (window feature) float32."""
+        return self.base.represent(values)
+
+    def predict_proba(self, values: np.ndarray) -> np.ndarray:
+        """Return (window class) probabilities.
+
+        Raises:
+            ModelError: windows of another shape than those fitted, or not finite.
+        """
+        return probabilities(self._logits(check_values(values, self.image_shape)), self.temperature)
+
     def _logits(self, values: np.ndarray) -> np.ndarray:
-        if len(values) == 0 or not hasattr(self, "classifier"):
-            return super()._logits(values)
-        return infer(self.classifier, Prepared(self.represent(values), None, None))[0].numpy()
+        if len(values) == 0:
+            return np.zeros((0, self.n_classes), np.float32)
+        return infer(self.classifier, Prepared(self.base.represent(values), None, None))[0].numpy()
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        tensors, values = super().state()
+        """Return tensors, and plain JSON values, from which `from_state` makes this estimator again."""
+        tensors, values = self.base.state()
         tensors |= network_tensors(self.classifier, "classifier.")
         tensors |= {
-            "bank.values": self.bank_values,
-            "bank.labels": self.bank_labels,
-            "bank.held": self.bank_held.astype(np.uint8),
+            "bank.values": self.bank.values,
+            "bank.labels": self.bank.labels,
+            "bank.held": self.bank.held.astype(np.uint8),
         }
-        return tensors, values
+        return tensors, values | {"temperature": self.temperature}
 
     @classmethod
     def from_state(
         cls, options: FacerOptions, seed: int, tensors: dict[str, np.ndarray], values: dict[str, Any]
     ) -> Self:
-        base = NetworkClassifier.from_state(options.network, seed, tensors, values)
+        """Make an estimator of what `state` returned.
+
+        Raises:
+            ModelError: tensors that do not fit what is described.
+        """
         made = cls(options, seed)
-        made.__dict__.update(base.__dict__)
-        n_features = base.network.head.in_features
+        made.base = NetworkClassifier.from_state(options.network, seed, tensors, values)
+        made.temperature = values["temperature"]
+        n_features = 8 * options.network.shape.width
         with torch.device("meta"):
             empty = TwoLayerClassifier(n_features, made.n_classes, options.classifier_hidden)
         check_shapes(tensors, {f"classifier.{name}": tuple(value.shape) for name, value in empty.state_dict().items()})
-        classifier = TwoLayerClassifier(n_features, made.n_classes, options.classifier_hidden)
-        made.classifier = restore(classifier, tensors, "classifier.")
-        n_bank = len(tensors.get("bank.values", ()))
-        check_shapes(
-            tensors,
-            {"bank.values": (n_bank, *made.image_shape), "bank.labels": (n_bank,), "bank.held": (n_bank,)},
-        )
-        made.bank_values, made.bank_labels = tensors["bank.values"], tensors["bank.labels"]
-        made.bank_held = tensors["bank.held"].astype(bool)
-        if made.bank_labels.dtype != np.int64 or not set(made.bank_labels) <= set(range(made.n_classes)):
-            raise ModelError(f"the stored windows have labels that are not among the model's {made.n_classes}")
+        made.classifier = TwoLayerClassifier(n_features, made.n_classes, options.classifier_hidden)
+        restore(made.classifier, tensors, "classifier.")
+        made.bank = Bank.from_tensors(tensors, made.image_shape, made.n_classes)
         return made

@@ -1,6 +1,7 @@
 """The one training loop. What differs between methods is an `Objective`; how it is minimised stands here."""
 
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -51,6 +52,28 @@ class Training:
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where a training leaves its state, and whether it shows itself.
+
+    Args:
+        folder: where a checkpoint is kept after every epoch, or None. Ctrl-C leaves the last one.
+        resume: go on from the checkpoint in `folder`, to the result that an unbroken run has, bit for bit on a CPU.
+        progress: show a bar.
+    """
+
+    folder: Path | None = None
+    resume: bool = False
+    progress: bool = False
+
+    def stage(self, name: str) -> "Run":
+        """Return the run of one stage of several, in a folder of its own."""
+        return self if self.folder is None else replace(self, folder=self.folder / name)
+
+
+SILENT = Run()
 
 
 class Objective(Protocol):
@@ -106,37 +129,36 @@ def train(
     *,
     seed: int,
     label: str = "training",
-    folder: Path | None = None,
-    resume: bool = False,
-    run: dict[str, Any] | None = None,
+    run: Run = SILENT,
+    identity: dict[str, Any] | None = None,
 ) -> RunState:
     """Minimise an objective; its network is left with the weights of the lowest validation loss (the last without).
 
     Args:
-        folder: where a checkpoint is kept after every epoch, or None. Ctrl-C leaves the last one.
-        resume: go on from the checkpoint in `folder`, to the result that an unbroken run has, bit for bit on a CPU.
-        run: what else identifies the run (digest of its windows), for refusing a checkpoint of another.
+        label: what the progress bar says.
+        identity: what else tells this run from others (digest of its windows): a checkpoint of another is refused.
 
     Raises:
         ModelError: the loss is no longer a number, or the checkpoint is of another run.
     """
     fabric = Fabric(accelerator=options.device, devices=1, precision=options.precision)
     network, optimizer = fabric.setup(objective.network, _optimizer(objective.network, options))
-    identity = {"options": asdict(options), "seed": seed, "n_windows": len(objective)} | (run or {})
+    identity = {"options": asdict(options), "seed": seed, "n_windows": len(objective)} | (identity or {})
     state = RunState()
-    if folder is not None and resume:
-        state = load_checkpoint(folder, identity, objective.network, optimizer) or state
-    with bar() as progress, torch.random.fork_rng():
-        task = progress.add_task(label, total=options.epochs, completed=state.epoch)
+    if run.folder is not None and run.resume:
+        state = load_checkpoint(run.folder, identity, objective.network, optimizer) or state
+    with bar() if run.progress else nullcontext() as shown, torch.random.fork_rng():
+        task = shown.add_task(label, total=options.epochs, completed=state.epoch) if shown is not None else None
         while state.epoch < options.epochs and not state.finished:
             epoch = state.epoch
             epoch_seed = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
             torch.manual_seed(epoch_seed)  # dropout's draws, and whatever else asks the global generator
             loss = _epoch(objective, fabric, network, optimizer, options, epoch, epoch_seed)
             _judge(state, objective, network, options, loss)
-            if folder is not None:
-                save_checkpoint(folder, identity, state, objective.network, optimizer)
-            progress.update(task, completed=state.epoch)
+            if run.folder is not None:
+                save_checkpoint(run.folder, identity, state, objective.network, optimizer)
+            if shown is not None and task is not None:
+                shown.update(task, completed=state.epoch)
     objective.network.to("cpu").load_state_dict(state.best_weights)
     objective.network.eval()
     return state

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -22,7 +21,7 @@ from mien.learning.arrays import (
 )
 from mien.learning.augmentation import Augmentation
 from mien.learning.calibration import fit_temperature, probabilities
-from mien.learning.loop import Training, train
+from mien.learning.loop import SILENT, Run, Training, train
 from mien.learning.objectives import CrossEntropy, Prepared, infer, labels_of
 from mien.models.facer import Facer, FacerShape
 from mien.models.temporal import TemporalNetwork, TemporalShape
@@ -118,8 +117,7 @@ class NetworkClassifier:
         groups: np.ndarray,
         *,
         validation: Windows | None = None,
-        folder: Path | None = None,
-        resume: bool = False,
+        run: Run = SILENT,
     ) -> Self:
         """Fit to training windows.
 
@@ -127,12 +125,12 @@ class NetworkClassifier:
             values: (window channel height time) float32; labels: (window) class numbers; groups: (window) subjects.
             validation: held-out windows for early stopping and calibration; without them whole groups are held out
                 of the training windows.
-            folder, resume: as in `loop.train`.
+            run: checkpoints, resuming, progress.
 
         Raises:
             ModelError: windows that cannot be learnt from, or a training that diverged.
         """
-        windows, held = self._parts(values, labels, groups, validation)
+        windows, held = self.parts(values, labels, groups, validation)
         self.image_shape, self.n_classes = (
             windows.values.shape[1:],
             int(max(windows.labels.max(), self.n_classes - 1)) + 1,
@@ -153,9 +151,8 @@ class NetworkClassifier:
             objective,
             self.options.training,
             seed=self.seed,
-            folder=folder,
-            resume=resume,
-            run={
+            run=run,
+            identity={
                 "stage": "network",
                 "data": digest(windows.values, windows.labels, held.values, held.labels),
                 "shape": asdict(self.options.shape),
@@ -163,10 +160,10 @@ class NetworkClassifier:
             },
         )
         self.history = state.history
-        self.temperature = fit_temperature(self._logits(held.values), held.labels) if len(held) else 1.0
+        self.temperature = fit_temperature(self.logits(held.values), held.labels) if len(held) else 1.0
         return self
 
-    def _parts(
+    def parts(
         self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray, validation: Windows | None
     ) -> tuple[Windows, Windows]:
         """Return what is learnt from and what is held out (possibly nothing)."""
@@ -184,14 +181,15 @@ class NetworkClassifier:
         Raises:
             ModelError: windows of another shape than those fitted, or not finite.
         """
-        return probabilities(self._logits(check_values(values, self.image_shape)), self.temperature)
+        return probabilities(self.logits(check_values(values, self.image_shape)), self.temperature)
 
     def represent(self, values: np.ndarray) -> np.ndarray:
         """Return g(x), (window feature) float32."""
         prepared = Prepared(check_values(values, self.image_shape), self.normaliser, None)
         return infer(self.network, prepared)[1].numpy() if len(values) else np.zeros((0, 0), np.float32)
 
-    def _logits(self, values: np.ndarray) -> np.ndarray:
+    def logits(self, values: np.ndarray) -> np.ndarray:
+        """Return (window class) scores of checked windows."""
         if len(values) == 0:
             return np.zeros((0, self.n_classes), np.float32)
         return infer(self.network, Prepared(values, self.normaliser, None))[0].numpy()
