@@ -6,9 +6,9 @@ import numpy as np
 
 from mien.recording import Recording
 from mien.sensing.direct_path import remove_direct_path
-from mien.sensing.period_grid import PeriodGrid, aligned_periods, baseband, check_length, chirp_of, period_grid
+from mien.sensing.period_grid import PeriodGrid, aligned_periods, baseband, check_recording, chirp_of, period_grid
 from mien.sensing.range_gate import RangeGate, compress, gate_echoes, waveforms
-from mien.sensing.synchronise import Synchronisation, synchronise_baseband
+from mien.sensing.synchronise import Synchronisation, synchronise, synchronised_periods
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,15 +43,6 @@ class Echoes:
         return self.sync.starts_sample / self.rate_hz
 
 
-def _spectra(recording: Recording, sync: Synchronisation | None) -> tuple[np.ndarray, Synchronisation, PeriodGrid]:
-    chirp = chirp_of(recording)
-    check_length(recording, chirp)
-    grid = period_grid(chirp)
-    signal = baseband(recording.samples, grid)
-    sync = sync or synchronise_baseband(recording, signal, grid)
-    return aligned_periods(signal, sync.starts_sample, sync.drift_ppm, recording.n_samples, grid), sync, grid
-
-
 def periods(recording: Recording, sync: Synchronisation | None = None) -> np.ndarray:
     """Cut a recording into its periods: aligned to the direct path, drift-corrected, band-passed without phase error.
 
@@ -64,7 +55,12 @@ def periods(recording: Recording, sync: Synchronisation | None = None) -> np.nda
     Raises:
         MienError: as `synchronise`.
     """
-    spectra, _, grid = _spectra(recording, sync)
+    chirp = chirp_of(recording)
+    check_recording(recording, chirp)
+    grid = period_grid(chirp)
+    sync = sync or synchronise(recording)
+    signal = baseband(recording.samples, grid)
+    spectra = aligned_periods(signal, sync.starts_sample, sync.drift_ppm, recording.n_samples, grid)
     return waveforms(spectra, grid)
 
 
@@ -80,8 +76,9 @@ def find_echoes(recording: Recording, gate: RangeGate | None = None, reference: 
         ProbeNotFound, ProbeMismatch, ProbeError, RecordingError: as `synchronise`, also for the reference.
     """
     gate = gate or RangeGate()
-    spectra, sync, grid = _spectra(recording, None)
-    template = None if reference is None else _spectra(reference, None)[0].mean(axis=1)
+    sync, spectra = synchronised_periods(recording)
+    grid = period_grid(chirp_of(recording))
+    template = None if reference is None else synchronised_periods(reference)[1].mean(axis=1)
     cleaned, cancellation_db = remove_direct_path(spectra, grid, gate, template)
     return Echoes(spectra, cleaned, cancellation_db, sync, grid, recording.rate_hz)
 

@@ -141,6 +141,17 @@ def period_grid(chirp: Chirp) -> PeriodGrid:
     )
 
 
+@lru_cache(maxsize=64)
+def _crop(grid: PeriodGrid, n_frames: int) -> tuple[int, np.ndarray]:
+    """Return the first bin of the band in a spectrum of so many frames, and the band-pass's (freq) gain from there."""
+    step_hz = grid.chirp.rate_hz / (n_frames * grid.n_time)
+    n_cells = n_frames * grid.n_cells
+    lower = round(grid.base_hz / step_hz) - n_cells // 2
+    freq_hz = (lower + np.arange(n_cells)) * step_hz
+    gain = band_gain(freq_hz, grid.chirp.low_hz, grid.chirp.high_hz, SKIRT_HZ)
+    return lower, gain * (freq_hz > 0) * (freq_hz < grid.chirp.rate_hz / 2) / grid.decimation
+
+
 def baseband(samples: np.ndarray, grid: PeriodGrid) -> np.ndarray:
     """Band-pass without phase error, make analytic and decimate: one crop of the spectrum.
 
@@ -152,18 +163,36 @@ def baseband(samples: np.ndarray, grid: PeriodGrid) -> np.ndarray:
         frequency zero for `base_hz`. At least one period of silence follows the end.
     """
     n_frames = fft.next_fast_len(-(-samples.shape[-1] // grid.n_time) + 1)
-    n_padded = n_frames * grid.n_time
-    spectrum = fft.rfft(np.asarray(samples, dtype=np.float64), n_padded)
-    n_cells = n_frames * grid.n_cells
-    step_hz = grid.chirp.rate_hz / n_padded
-    base = round(grid.base_hz / step_hz)
-    lower, upper = base - n_cells // 2, base + (n_cells + 1) // 2
-    first, last = max(lower, 0), min(upper, spectrum.shape[-1])
-    chirp = grid.chirp
-    gain = band_gain(np.arange(first, last) * step_hz, chirp.low_hz, chirp.high_hz, SKIRT_HZ)
-    cropped = np.zeros((*samples.shape[:-1], n_cells), dtype=complex)
-    cropped[..., first - lower : last - lower] = spectrum[..., first:last] * gain
-    return fft.ifft(fft.ifftshift(cropped, axes=-1)) / grid.decimation
+    spectrum = fft.rfft(np.asarray(samples, dtype=np.float64), n_frames * grid.n_time)
+    lower, gain = _crop(grid, n_frames)
+    first, last = max(lower, 0), min(lower + len(gain), spectrum.shape[-1])
+    cropped = np.zeros((*samples.shape[:-1], len(gain)), dtype=complex)
+    cropped[..., first - lower : last - lower] = spectrum[..., first:last]
+    return fft.ifft(fft.ifftshift(cropped * gain, axes=-1))
+
+
+def phase_ramp(turns: np.ndarray, grid: PeriodGrid) -> np.ndarray:
+    """Return ``exp(j 2 pi k turns)`` for the grid's frequencies k = 0, 1, .. (-2, -1), shape (... freq).
+
+    A product of two short ramps, ten times as fast as as many exponentials.
+
+    Args:
+        turns: (...) per grid step.
+    """
+    n_fine = 16
+    n_coarse = -(-grid.n_cells // n_fine)
+    lowest = -(grid.n_cells // 2)
+    fine = np.exp(2j * np.pi * turns[..., None] * np.arange(n_fine))
+    coarse = np.exp(2j * np.pi * turns[..., None] * (lowest + n_fine * np.arange(n_coarse)))
+    ramp = (coarse[..., :, None] * fine[..., None, :]).reshape(*np.shape(turns), -1)[..., : grid.n_cells]
+    return np.concatenate([ramp[..., -lowest:], ramp[..., :-lowest]], axis=-1)
+
+
+def delay_phases(delay_samples: np.ndarray, grid: PeriodGrid) -> np.ndarray:
+    """Return ``exp(j 2 pi f delay)``, shape (... freq), for delays (...) in samples: what undoes them."""
+    delay_s = np.asarray(delay_samples) / grid.chirp.rate_hz
+    step_hz = grid.chirp.rate_hz / grid.n_time
+    return phase_ramp(delay_s * step_hz, grid) * np.exp(2j * np.pi * grid.base_hz * delay_s)[..., None]
 
 
 def frame_spectra(signal: np.ndarray, starts_sample: np.ndarray, grid: PeriodGrid) -> np.ndarray:
@@ -176,15 +205,17 @@ def frame_spectra(signal: np.ndarray, starts_sample: np.ndarray, grid: PeriodGri
         signal: (channel time) from `baseband`.
         starts_sample: (period) starts in samples of the recording.
     """
-    cells = np.asarray(starts_sample) / grid.decimation
-    whole = np.floor(cells).astype(np.int64)
+    starts = np.asarray(starts_sample, dtype=np.float64)
+    whole = np.floor(starts / grid.decimation).astype(np.int64)
     index = whole[:, None] + grid.cell
+    frames = signal[:, np.clip(index, 0, signal.shape[-1] - 1)]
     # Cells beyond the period, where its length is no fast one, would hold the next sweep's onset.
-    inside = (index >= 0) & (index < signal.shape[-1]) & (grid.cell - grid.cell.min() < grid.exact_cells - 1e-9)
-    frames = np.where(inside, signal[..., np.clip(index, 0, signal.shape[-1] - 1)], 0)
-    start_s = np.asarray(starts_sample) / grid.chirp.rate_hz
-    turns = grid.base_hz * start_s[:, None] + grid.offset_hz * ((cells - whole) * grid.cell_s)[:, None]
-    return fft.fft(frames) * grid.decimation * np.exp(2j * np.pi * turns)
+    outside = (index < 0) | (index >= signal.shape[-1]) | (grid.cell - grid.cell.min() >= grid.exact_cells - 1e-9)
+    if outside.any():
+        frames[:, outside] = 0
+    rest = starts - whole * grid.decimation
+    carrier = np.exp(2j * np.pi * grid.base_hz / grid.chirp.rate_hz * (starts - rest)) * grid.decimation
+    return fft.fft(frames) * (delay_phases(rest, grid) * carrier[:, None])
 
 
 def undo_drift(spectra: np.ndarray, drift_ppm: float, grid: PeriodGrid) -> np.ndarray:
@@ -243,14 +274,20 @@ def aligned_periods(
     return fft.fft(waves)
 
 
-def check_length(recording: Recording, chirp: Chirp) -> None:
-    """Refuse a recording that is shorter than one period.
+def check_recording(recording: Recording, chirp: Chirp) -> None:
+    """Refuse a recording that is shorter than one period or holds samples that are not numbers.
 
     Raises:
-        RecordingError: naming both lengths.
+        RecordingError: naming both lengths, or how many samples.
     """
     if recording.n_samples < np.floor(chirp.samples_per_period):
         raise RecordingError(
             f"the recording lasts {recording.duration_s:.4g} s, less than one period of its probe "
             f"({describe(chirp)}); at least {chirp.period_s:g} s are needed, better 1 s: record longer"
+        )
+    n_wrong = int(np.count_nonzero(~np.isfinite(recording.samples)))
+    if n_wrong:
+        raise RecordingError(
+            f"{n_wrong} of {recording.samples.size} samples are not finite numbers; sound between -1 and 1 is needed: "
+            "record again, or find out which program wrote them"
         )

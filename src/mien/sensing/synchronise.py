@@ -9,22 +9,23 @@ refined again.
 References: Richards, Fundamentals of Radar Signal Processing, chapters 4 and 7 (matched filter, delay accuracy).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 from scipy import fft
 
-from mien.dsp import raised_cosine_step
 from mien.errors import ProbeNotFound
 from mien.probe import Chirp, describe
 from mien.recording import Recording
+from mien.sensing.arrivals import LOOK_BACK_S, first_arrival_s, phase_track, smooth_compression
 from mien.sensing.period_grid import (
     PeriodGrid,
     aligned_periods,
     baseband,
-    check_length,
+    check_recording,
     chirp_of,
+    delay_phases,
     frame_spectra,
     period_grid,
 )
@@ -35,17 +36,8 @@ NEEDED_PEAK_TO_FLOOR = 8.0
 LARGEST_DRIFT_PPM = 330.0
 """Clocks of two devices were measured 3 to 270 ppm apart; searched a little beyond 300."""
 
-FIRST_ARRIVAL_RATIO = 0.2
-"""An arrival before the strongest counts as the direct path from this part of its amplitude (-14 dB)."""
-
-LOOK_BACK_S = 0.0035
-"""How far before the strongest arrival the direct path may lie: 60 cm of distance to the face."""
-
 BLOCK_PERIODS = 16
 """Periods that are added coherently for each candidate drift."""
-
-KNOT_S = 5.0
-"""The drift is followed as a line per 5 s; a clock's rate changes by well below 1 ppm in that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +50,12 @@ class Synchronisation:
             ``samples_per_period (1 + drift_ppm 1e-6)`` samples.
         peak_to_floor: peak of the compressed sum of all periods over its median.
         n_periods: how many columns the recording yields.
-        first_period: number of the first column, 0, or -1 if the recording holds more of the sweep before
-            `start_sample` than of the last one.
-        channel: the channel that was followed, that with the strongest first arrival.
-        wander_samples: (period) what the line leaves of each column's start, from the phase of the direct path.
+        first_period: the first column's period, counted from `start_sample`: 0, or -1 if the recording holds more of
+            the sweep before `start_sample` than of its last one.
+        channel: the channel that was followed, that with the strongest arrivals.
         samples_per_period: by the emitter's clock.
+        wander_samples: (period) what a constant drift leaves of each column's start, from the direct path's phase;
+            empty stands for zeros.
     """
 
     start_sample: float
@@ -141,63 +134,14 @@ def _refined_drift(arrival: np.ndarray, around_ppm: float, grid: PeriodGrid) -> 
     return around_ppm + float(ppm[np.argmax(np.where(np.abs(ppm) <= reach, power, 0))])
 
 
-def _first_arrival(profile: np.ndarray, look_back: int) -> int:
-    """Return the index of the first arrival: the earliest peak of some weight at most `look_back` before the strongest.
-
-    The direct path is nearly always the strongest arrival and then the first. Where a face or a hand echoes more
-    strongly, an earlier peak of at least `FIRST_ARRIVAL_RATIO` of it is the direct path; anything weaker could be a
-    sidelobe of an uneven loudspeaker and is passed over.
-
-    Args:
-        profile: (time) magnitudes, periodic.
-    """
-    strongest = int(np.argmax(profile))
-    back = profile[(strongest - np.arange(look_back + 1)) % len(profile)]
-    later, earlier = back[:-2], back[2:]
-    peak = np.flatnonzero((back[1:-1] >= later) & (back[1:-1] > earlier) & (back[1:-1] > FIRST_ARRIVAL_RATIO * back[0]))
-    peak = peak[back[1:-1][peak] > 4 * np.median(profile)]
-    return strongest - (int(peak[-1]) + 1 if len(peak) else 0)
-
-
-@lru_cache(maxsize=32)
-def _smooth_deconvolution(grid: PeriodGrid) -> np.ndarray:
-    """Return (freq) the deconvolution with a Hann taper over the band: sidelobes below -31 dB, falling fast."""
-    low_hz, high_hz = grid.chirp.band_hz
-    middle = (low_hz + high_hz) / 2
-    rise = raised_cosine_step(grid.freq_hz, low_hz, middle)
-    return grid.deconvolution * rise * (1 - raised_cosine_step(grid.freq_hz, middle, high_hz))
-
-
-def envelope_peak(spectrum: np.ndarray, offset_hz: np.ndarray, delay_s: float) -> float:
-    """Return the delay at which ``|sum_f X(f) exp(j 2 pi f delay)|`` is largest, by Newton's method from `delay_s`.
-
-    The sum is the exact band-limited interpolation of the compressed signal, so no parabola biases the result.
-
-    Args:
-        spectrum: (freq) of a compressed signal.
-        offset_hz: (freq) frequencies, any origin.
-    """
-    turn = 2j * np.pi * offset_hz
-    for _ in range(6):
-        value = spectrum * np.exp(turn * delay_s)
-        zeroth, first, second = value.sum(), (turn * value).sum(), (turn**2 * value).sum()
-        slope = (zeroth.conj() * first).real
-        curvature = abs(first) ** 2 + (zeroth.conj() * second).real
-        if curvature >= 0:
-            break
-        delay_s -= slope / curvature
-    return delay_s
-
-
 def _not_found(recording: Recording, chirp: Chirp, ratio: float) -> ProbeNotFound:
     if not np.any(recording.samples):
         return ProbeNotFound(f"no probe found: all {recording.n_samples} samples are zero; check the microphone")
     band = f"{chirp.low_hz / 1000:g}-{chirp.high_hz / 1000:g} kHz"
     remedy = "check that the probe was playing, that the volume is up and nothing covers loudspeaker or microphone"
     spectrum = np.abs(fft.rfft(recording.samples[0].astype(np.float64))) ** 2
-    step_hz = recording.rate_hz / recording.n_samples
-    inside = spectrum[int(chirp.low_hz / step_hz) : int(chirp.high_hz / step_hz)].mean()
-    if inside < 1e-3 * spectrum[int(1000 / step_hz) : int(chirp.low_hz / step_hz)].mean():
+    lowest, low, high = (int(edge_hz * recording.duration_s) for edge_hz in (0.1 * chirp.low_hz, *chirp.band_hz))
+    if spectrum[low:high].mean() < 1e-3 * spectrum[lowest:low].mean():
         remedy = (
             f"hardly any sound lies at {band}: the device may cut it off, or the file was resampled or compressed; "
             "run `mien probe` to see what the device carries, or choose a lower band"
@@ -208,94 +152,96 @@ def _not_found(recording: Recording, chirp: Chirp, ratio: float) -> ProbeNotFoun
     )
 
 
-def _drift_track(arrival: np.ndarray, weight: np.ndarray, grid: PeriodGrid) -> np.ndarray:
-    """Return (period) the delay in samples of one arrival from its phase, a continuous line per `KNOT_S`.
+def _cut(sync: Synchronisation, signal: np.ndarray, n_samples: int, grid: PeriodGrid) -> np.ndarray:
+    return aligned_periods(signal, sync.starts_sample, sync.drift_ppm, n_samples, grid)
 
-    Args:
-        arrival: (period) complex amplitudes whose phase turns little from one to the next.
-        weight: (period) zero for periods that are not wholly recorded.
+
+def _peak_to_floor(spectra: np.ndarray, grid: PeriodGrid) -> float:
+    """Return the peak of the matched filter's output over its median, from (period freq) spectra."""
+    compressed = np.abs(fft.ifft(spectra.mean(axis=0) * grid.sweep.conj() * grid.gain))
+    floor = float(np.median(compressed))
+    return float(compressed.max()) / floor if floor > 0 else 0.0
+
+
+def _onsets(sync: Synchronisation, spectra: np.ndarray, n_samples: int, grid: PeriodGrid) -> np.ndarray:
+    """Return (period) better onsets in samples, from (period freq) spectra cut by `sync`."""
+    chirp, starts = grid.chirp, sync.starts_sample
+    smooth = smooth_compression(grid)
+    delay_s = first_arrival_s(spectra.mean(axis=0) * smooth, grid)
+    arrival = spectra @ (smooth * np.exp(2j * np.pi * grid.offset_hz * delay_s))
+    whole = (starts >= 0) & (starts + chirp.samples_per_sweep <= n_samples)
+    weight = whole.astype(float) if whole.sum() > 1 else np.ones(len(starts))
+    track_s = -phase_track(arrival, weight, chirp.period_s) / (2 * np.pi * chirp.center_hz)
+    return starts + (delay_s + track_s) * chirp.rate_hz
+
+
+def _line(onsets: np.ndarray, nominal: float) -> tuple[float, float, np.ndarray]:
+    """Return the onset of column 0, the period, and the (period) rest of onsets that lie nearly on a line."""
+    number = np.arange(len(onsets))
+    if len(onsets) == 1:
+        return float(onsets[0]), nominal, np.zeros(1)
+    centered = number - number.mean()
+    period = float(centered @ onsets / (centered @ centered))
+    start = float(onsets.mean() - period * number.mean())
+    return start, period, onsets - start - period * number
+
+
+def _same_columns(sync: Synchronisation, onsets: np.ndarray) -> Synchronisation:
+    """Return the synchronisation with better onsets for the same columns."""
+    start, period, wander = _line(onsets, sync.samples_per_period)
+    first = int(np.floor(start / period))
+    drift_ppm = (period / sync.samples_per_period - 1) * 1e6
+    return replace(
+        sync, start_sample=start - first * period, first_period=first, drift_ppm=drift_ppm, wander_samples=wander
+    )
+
+
+def _new_columns(sync: Synchronisation, onsets: np.ndarray, n_samples: int, grid: PeriodGrid) -> Synchronisation:
+    """Return the synchronisation with better onsets and with the columns that then fit best into the recording."""
+    better = _same_columns(sync, onsets)
+    period = better.samples_per_period * (1 + better.drift_ppm * 1e-6)
+    needed = grid.chirp.samples_per_sweep + LOOK_BACK_S * grid.chirp.rate_hz
+    first, n_periods = choose_periods(better.start_sample, period, n_samples, needed)
+    number = better.first_period + np.arange(better.n_periods)
+    wander = np.interp(first + np.arange(n_periods), number, better.wander_samples)
+    return replace(better, first_period=first, n_periods=n_periods, wander_samples=wander)
+
+
+def synchronised_periods(recording: Recording) -> tuple[Synchronisation, np.ndarray]:
+    """Do the work of `synchronise`; return also the periods, (channel period freq) spectra by the emitter's clock.
+
+    Raises:
+        MienError: as `synchronise`.
     """
-    n_periods = len(arrival)
-    if n_periods < 2 or np.count_nonzero(weight) < 2:
-        return np.zeros(n_periods)
-    phase = np.unwrap(np.angle(arrival))
-    n_knots = max(2, 1 + round(n_periods * grid.chirp.period_s / KNOT_S))
-    knots = np.linspace(0, n_periods - 1, n_knots)
-    basis = np.stack([np.interp(np.arange(n_periods), knots, unit) for unit in np.eye(n_knots)], axis=1)
-    scale = weight * np.abs(arrival)
-    line = basis @ np.linalg.lstsq(basis * scale[:, None], phase * scale, rcond=None)[0]
-    line -= np.average(line, weights=weight)
-    return -line / (2 * np.pi * grid.chirp.center_hz) * grid.chirp.rate_hz
+    chirp = chirp_of(recording)
+    check_recording(recording, chirp)
+    grid, n_samples = period_grid(chirp), recording.n_samples
+    signal = baseband(recording.samples, grid)
+    sync = _found(signal, n_samples, grid)
+    spectra = _cut(sync, signal, n_samples, grid)
+    ratio = _peak_to_floor(spectra[sync.channel], grid)
+    if not ratio >= NEEDED_PEAK_TO_FLOOR:
+        raise _not_found(recording, chirp, ratio)
+    sync = replace(sync, peak_to_floor=ratio)
+    sync = _new_columns(sync, _onsets(sync, spectra[sync.channel], n_samples, grid), n_samples, grid)
+    spectra = _cut(sync, signal, n_samples, grid)
+    onsets = _onsets(sync, spectra[sync.channel], n_samples, grid)
+    # The second step is below a hundredth of a sample unless the first found an earlier arrival: no third cut.
+    return _same_columns(sync, onsets), spectra * delay_phases(onsets - sync.starts_sample, grid)
 
 
-def synchronise_baseband(recording: Recording, signal: np.ndarray, grid: PeriodGrid) -> Synchronisation:
-    """Do the work of `synchronise` on a recording's `baseband`, for callers that go on with it."""
-    chirp, n_samples = grid.chirp, recording.n_samples
-    nominal = grid.samples_per_period
-    matched = grid.sweep.conj() * grid.gain
-    n_whole = max(1, int(n_samples // nominal))
-    frames = frame_spectra(signal, nominal * np.arange(n_whole), grid)
-    drift_ppm, cell = _coarse(frames * matched, grid)
-    delay_s = cell * grid.cell_s
-    turns = grid.freq_hz * (delay_s + np.arange(n_whole) * chirp.period_s * drift_ppm * 1e-6)[:, None]
-    arrivals = (frames * matched * np.exp(2j * np.pi * turns)).sum(axis=-1)
+def _found(signal: np.ndarray, n_samples: int, grid: PeriodGrid) -> Synchronisation:
+    """Return the synchronisation to the strongest arrival, to a cell and a few ppm."""
+    n_whole = max(1, int(n_samples // grid.samples_per_period))
+    frames = frame_spectra(signal, grid.samples_per_period * np.arange(n_whole), grid)
+    compressed = frames * (grid.sweep.conj() * grid.gain)
+    drift_ppm, cell = _coarse(compressed, grid)
+    delay_samples = cell * grid.decimation + grid.samples_per_period * drift_ppm * 1e-6 * np.arange(n_whole)
+    arrivals = np.einsum("cmf,mf->cm", compressed, delay_phases(delay_samples, grid))
     channel = int(np.argmax(np.abs(arrivals).sum(axis=-1)))
     drift_ppm = _refined_drift(arrivals[channel], drift_ppm, grid)
-    sync = Synchronisation(cell * grid.decimation, drift_ppm, 0.0, n_whole, 0, channel, nominal)
-    ratio = 0.0
-    for attempt in range(3):
-        sync, found = _improved(sync, signal, n_samples, grid)
-        ratio = found if attempt == 0 else ratio
-        if ratio < NEEDED_PEAK_TO_FLOOR:
-            raise _not_found(recording, chirp, ratio)
-    return sync
-
-
-def _improved(
-    sync: Synchronisation, signal: np.ndarray, n_samples: int, grid: PeriodGrid
-) -> tuple[Synchronisation, float]:
-    """Return the synchronisation after one more cut, first arrival and phase fit; and peak to floor of the sum."""
-    chirp = grid.chirp
-    starts = sync.starts_sample
-    spectra = aligned_periods(signal, starts, sync.drift_ppm, n_samples, grid)[sync.channel]
-    folded = spectra.mean(axis=0)
-    matched = np.abs(fft.ifft(folded * grid.sweep.conj() * grid.gain))
-    floor = np.median(matched)
-    ratio = float(matched.max() / floor) if floor > 0 else 0.0
-    smooth = folded * _smooth_deconvolution(grid)
-    oversample = 8
-    fine = fft.fftshift(smooth)
-    side = (oversample - 1) * grid.n_cells
-    fine = fft.ifft(fft.ifftshift(np.pad(fine, (side // 2, side - side // 2))))
-    look_back = int(min(LOOK_BACK_S, chirp.period_s / 2) / grid.cell_s * oversample)
-    index = _first_arrival(np.abs(fine), look_back)
-    half = oversample * grid.n_cells // 2
-    delay_s = ((index + half) % (2 * half) - half) * grid.cell_s / oversample
-    offset_hz = grid.offset_hz
-    delay_s = envelope_peak(smooth, offset_hz, delay_s)
-    arrival = (spectra * _smooth_deconvolution(grid) * np.exp(2j * np.pi * offset_hz * delay_s)).sum(axis=-1)
-    whole = (starts >= 0) & (starts + chirp.samples_per_sweep <= n_samples)
-    track = starts + _drift_track(arrival, whole if whole.sum() > 1 else np.ones(len(starts)), grid)
-    return _from_track(track + delay_s * chirp.rate_hz, sync, ratio, n_samples, grid), ratio
-
-
-def _from_track(
-    track: np.ndarray, sync: Synchronisation, ratio: float, n_samples: int, grid: PeriodGrid
-) -> Synchronisation:
-    """Return the synchronisation whose columns follow `track` (period), onsets of the periods found so far."""
-    chirp = grid.chirp
-    number = sync.first_period + np.arange(len(track))
-    nominal = grid.samples_per_period
-    slope, start = np.polyfit(number, track, 1) if len(track) > 1 else (nominal, track[0] - number[0] * nominal)
-    wraps = np.floor(start / slope)
-    start, number = start - wraps * slope, number + int(wraps)
-    needed = chirp.samples_per_sweep + LOOK_BACK_S * chirp.rate_hz
-    first, n_periods = choose_periods(start, slope, n_samples, needed)
-    columns = first + np.arange(n_periods)
-    wander = np.interp(columns, number, track - (start + slope * number))
-    drift_ppm = (slope / nominal - 1) * 1e6
     return Synchronisation(
-        float(start), float(drift_ppm), ratio, n_periods, first, sync.channel, nominal, wander_samples=wander
+        cell * grid.decimation, drift_ppm, 0.0, n_whole, channel=channel, samples_per_period=grid.samples_per_period
     )
 
 
@@ -318,7 +264,4 @@ def synchronise(recording: Recording) -> Synchronisation:
         >>> round(found.start_sample, 2), found.n_periods, abs(found.drift_ppm) < 0.5
         (777.25, 10, True)
     """
-    chirp = chirp_of(recording)
-    check_length(recording, chirp)
-    grid = period_grid(chirp)
-    return synchronise_baseband(recording, baseband(recording.samples, grid), grid)
+    return synchronised_periods(recording)[0]
