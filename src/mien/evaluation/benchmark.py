@@ -257,9 +257,13 @@ def _as_json(
     """Return all that decides the figures, as plain JSON values."""
     methods = {}
     for method, factory in factories.items():
-        front_end = features[method].front_end if method in features else factory(0).front_end
-        chosen = plain(options.get(method))
-        methods[method] = {"front_end": plain(front_end), "options": chosen, "ready_made": method in features}
+        made = factory(0)
+        methods[method] = {
+            "front_end": plain(features[method].front_end if method in features else made.front_end),
+            "ready_made": method in features,
+            "changed": plain(options.get(method) or {}),
+            "options": plain(getattr(made, "options", {})),
+        }
     return plain(plan) | {"methods": methods, "data_digest": study.digest}
 
 

@@ -1,0 +1,90 @@
+"""Figures and tables as pieces of one page: SVG that takes the page's colours and font, tables with real headers."""
+
+import base64
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mien.evaluation.figures import INK, LINE, LOOK, MUTED, PALETTE
+
+_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)"} | {
+    colour: f"var(--hue-{number})" for number, colour in enumerate(PALETTE)
+}
+
+
+def hue(colour: str) -> str:
+    """Return a figure's colour as the page names it, so that it follows light and dark."""
+    return _COLOURS.get(colour, colour)
+
+
+def svg(figure: Figure, alt: str) -> str:
+    """Return a figure as inline SVG whose ink, hues and font are the page's, so that it follows light and dark."""
+    stream = io.StringIO()
+    with matplotlib.rc_context(LOOK):
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    for colour, variable in _COLOURS.items():
+        text = re.sub(re.escape(colour), variable, text, flags=re.IGNORECASE)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' id="(figure|axes|patch|text|line2d|matplotlib\.axis|xtick|ytick|legend|[A-Z]\w*)_\d+"', "", text)
+    text = re.sub(r"(\d+(?:\.\d+)?px) 'DejaVu Sans'[^;\"]*", r"\1 var(--sans)", text)
+    text = re.sub(r"font: ([^;\"]*?)(\d+(?:\.\d+)?px) [^;\"]*sans-serif", r"font: \1\2 var(--sans)", text)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
+
+
+def png(figure: Figure, alt: str, *, dots_per_inch: int = 200) -> str:
+    """Return a figure as an inline picture, for images of many points."""
+    stream = io.BytesIO()
+    with matplotlib.rc_context(LOOK):
+        figure.savefig(stream, format="png", dpi=dots_per_inch, metadata={"Software": None})
+    code = base64.b64encode(stream.getvalue()).decode("ascii")
+    return f'<img src="data:image/png;base64,{code}" alt="{escape(alt)}" loading="lazy">'
+
+
+def figure_html(picture: str, caption: str) -> str:
+    """Return a picture with its caption (HTML allowed in neither)."""
+    return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def grid_html(figures: Sequence[str], kind: str = "") -> str:
+    """Return figures beside each other where there is room, below each other where there is not."""
+    return f'<div class="grid {kind}">{"".join(figures)}</div>'
+
+
+def table_html(
+    table: pd.DataFrame,
+    caption: str,
+    formats: Mapping[str, Callable[[Any], str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> str:
+    """Return a table whose first column heads its rows; it scrolls sideways in itself when the page is narrow."""
+    formats, headers = formats or {}, headers or {}
+    head = "".join(f'<th scope="col">{escape(headers.get(name, str(name)))}</th>' for name in table.columns)
+    body = []
+    for values in table.itertuples(index=False):
+        cells = []
+        for number, (name, value) in enumerate(zip(table.columns, values, strict=True)):
+            text = formats[name](value) if name in formats else str(value)
+            tag = 'th scope="row"' if number == 0 else "td"
+            cells.append(f"<{tag}>{escape(text)}</{tag.split()[0]}>")
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def facts_html(facts: Mapping[str, str]) -> str:
+    """Return names and values as a description list."""
+    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
+    return f'<dl class="facts">{rows}</dl>'

@@ -1,0 +1,138 @@
+"""The part of a report that is about sound: emitted, received, cleaned, and each class as the methods hear it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mien.datasets.extract import extract
+from mien.datasets.study import Study
+from mien.errors import MienError
+from mien.evaluation.figures_sound import cleaning_figure, echoes_figure, probe_figure, range_figure
+from mien.evaluation.inline import figure_html, grid_html, svg
+from mien.evaluation.report_words import Reading
+from mien.probe import Chirp, Composite, Probe, describe, probe_from_json
+from mien.sensing.echoes import find_echoes, gated_waveforms
+from mien.sensing.features import FrontEnd
+from mien.sensing.front_ends import front_end_from_json
+from mien.sensing.range_gate import RangeGate, compress
+from mien.splits import missing
+
+SHOWN_RANGE_M = 0.9
+SHOWN_PERIODS = 2
+
+
+def emitted(reading: Reading) -> str:
+    """Return the figure and the facts of what was emitted."""
+    probe = probe_from_json(dict(reading.facts["study"]["probe"]))
+    words = f"What the loudspeaker plays: {describe(probe)}."
+    chirp = chirp_in(probe)
+    if chirp is not None:
+        words += (
+            f" Two echoes separate from {100 * chirp.range_cell_m():.1f} cm on (c = 340 m/s); one millimetre of "
+            f"motion turns an echo's phase by {720 * chirp.center_hz / 340 / 1000:.0f} degrees."
+        )
+    picture = svg(probe_figure(probe), f"Waveform and spectrogram of the probe: {describe(probe)}")
+    return figure_html(picture, f"{words} {reading.origin_words()}")
+
+
+def chirp_in(probe: Probe | None) -> Chirp | None:
+    """Return the chirp of a probe, or None where it has none."""
+    parts = probe.parts if isinstance(probe, Composite) else (probe,)
+    return next((part for part in parts if isinstance(part, Chirp)), None)
+
+
+def example_rows(reading: Reading, study: Study) -> dict[str, int]:
+    """Return class -> one take of it, all of one person: one who was scored, open face and sound take preferred."""
+    table = study.table
+    people = reading.facts["splits"][0]["people"].get("test") or sorted(table["subject"].astype(str).unique())
+    subject = people[0]
+    candidates = table[(table["subject"].astype(str) == subject) & ~missing(table["expression"])]
+    for column, wanted in (("mask", "open"), ("quality", "ok")):
+        if column in candidates and (candidates[column] == wanted).any():
+            candidates = candidates[candidates[column] == wanted]
+    return {
+        name: int(rows[0]) for name in reading.classes if len(rows := candidates.index[candidates.expression == name])
+    }
+
+
+def received(reading: Reading, study: Study, row: int) -> str:
+    """Return one raw recording beside what cleaning leaves of it, and both over distance."""
+    recording = study.recording(row)
+    gate = RangeGate()
+    echoes = find_echoes(recording, gate)
+    chirp, channel = echoes.grid.chirp, echoes.sync.channel
+    first = next(number for number, start_s in enumerate(echoes.period_start_s) if start_s >= 0)
+    start = round(echoes.period_start_s[first] * recording.rate_hz)
+    n_samples = round(SHOWN_PERIODS * chirp.samples_per_period)
+    raw = recording.samples[channel, start : start + n_samples].astype(np.float64)
+    cleaned = np.concatenate(gated_waveforms(echoes, gate)[channel, first : first + SHOWN_PERIODS])[: len(raw)]
+    who = f"subject {study.table['subject'].iloc[row]}, {study.table['expression'].iloc[row]}"
+    left = figure_html(
+        svg(cleaning_figure(raw[: len(cleaned)], cleaned, recording.rate_hz, chirp.band_hz), f"Raw and cleaned: {who}"),
+        f"{SHOWN_PERIODS} periods of one take ({who}): as recorded, and after band-pass, removal of the direct path "
+        f"({echoes.cancellation_db:.0f} dB) and the range gate ({100 * gate.near_m:g} to {100 * gate.far_m:g} cm). "
+        f"{reading.origin_words()}",
+    )
+    range_m = np.linspace(gate.direct_path_m / 2, SHOWN_RANGE_M, 300)
+    delay_s = np.asarray(gate.delay_s(range_m))
+    profiles = [
+        np.abs(compress(spectra[channel], echoes.grid, delay_s)).mean(axis=0)
+        for spectra in (echoes.raw, echoes.cleaned)
+    ]
+    right = figure_html(
+        svg(range_figure(profiles[0], profiles[1], range_m, (gate.near_m, gate.far_m)), f"Echo over distance: {who}"),
+        f"The same take after pulse compression: level over distance, mean over its {echoes.sync.n_periods} periods. "
+        f"Shaded: the distances that are kept. {reading.origin_words()}",
+    )
+    return grid_html([left, right], "two")
+
+
+def heard(reading: Reading, study: Study, rows: Mapping[str, int]) -> str:
+    """Return each class as the methods' front ends hear it, one figure per front end."""
+    figures = []
+    by_front_end: dict[Any, list[str]] = {}
+    for method, values in reading.plan["methods"].items():
+        if not values["ready_made"]:
+            by_front_end.setdefault(_front_end(values["front_end"]), []).append(method)
+    for front_end, methods in by_front_end.items():
+        features = extract(study, front_end, rows=list(rows.values()), progress=False)
+        picture = echoes_figure(features, dict(rows))
+        subject = study.table["subject"].iloc[next(iter(rows.values()))]
+        alt = f"{front_end.kind} of {', '.join(rows)}, one take each of subject {subject}"
+        unheard = ", who was not trained on" if "subject" in reading.disjoint_by else ""
+        against = "" if getattr(front_end, "neutral", "none") == "none" else "Level relative to the neutral face. "
+        caption = (
+            f"What {' and '.join(methods)} hear{'s' if len(methods) == 1 else ''} ({front_end.kind}): one window of "
+            f"one take per class, subject {subject}{unheard}, one scale for all. {against}{reading.origin_words()}"
+        )
+        figures.append(figure_html(svg(picture, alt), caption))
+    return grid_html(figures, "two") if figures else ""
+
+
+def _front_end(values: Mapping[str, Any]) -> FrontEnd:
+    return front_end_from_json(dict(values))
+
+
+def sound_sections(reading: Reading) -> list[tuple[str, str, str]]:
+    """Return (anchor, title, HTML) of the sections about sound; a section that cannot be drawn says why."""
+    sections = [("emitted", "What was emitted", emitted(reading))]
+    study = reading.study
+    if study is None:
+        absent = "<p>The study was not at hand when this page was made, so its recordings are not shown.</p>"
+        return [*sections, ("received", "What came back", absent)]
+    rows = example_rows(reading, study)
+    parts: list[tuple[str, str, Any]] = []
+    if chirp_in(study.probe) is not None and rows:
+        parts.append(
+            ("received", "What came back, raw and cleaned", lambda: received(reading, study, next(iter(rows.values()))))
+        )
+    parts.append(("heard", f"{len(rows)} expressions as they are heard", lambda: heard(reading, study, rows)))
+    for anchor, title, draw in parts:
+        try:
+            html = draw()
+        except MienError as error:
+            html = f"<p>This could not be drawn: {error}</p>"
+        if html:
+            sections.append((anchor, title, html))
+    return sections

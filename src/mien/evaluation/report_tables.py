@@ -1,0 +1,191 @@
+"""The part of a report that is about figures: scores, confusions, classes, people, tests, calibration, floors."""
+
+from html import escape
+
+import pandas as pd
+
+from mien.evaluation.figures import (
+    calibration_figure,
+    comparison_figure,
+    confusion_figure,
+    confusion_of,
+    precision_recall_figure,
+)
+from mien.evaluation.inline import figure_html, grid_html, svg, table_html
+from mien.evaluation.metrics import average_precision, f1, precision, probabilities_of, recall
+from mien.evaluation.report_words import SCORE, SCORE_WORDS, Reading, percent
+from mien.evaluation.statistics import EXACT_UP_TO, N_DRAWS, N_FLIPS, paired_tests
+
+
+def compared(reading: Reading) -> str:
+    """Return the methods' scores with intervals and people, as a figure and as a table."""
+    estimates = {(case.method, case.adaptation): case.interval for case in reading.cases}
+    people = pd.DataFrame({(case.method, case.adaptation): case.per_subject for case in reading.cases})
+    people.columns = pd.MultiIndex.from_tuples(estimates)
+    lines = {name: scores[SCORE] for name, scores in reading.floors.items() if name == "chance"}
+    figure = comparison_figure(estimates, people, lines, f"{reading.unit}s {SCORE_WORDS}")
+    caption = (
+        f"{reading.unit.capitalize()}s {SCORE_WORDS}. Large mark: all people together; bar: 95 % interval when people "
+        f"are drawn anew ({N_DRAWS:,} draws); small dots: each person. {reading.origin_words()}"
+    )
+    picture = figure_html(
+        svg(figure, "; ".join(f"{c.name} {percent(c.interval.estimate)}" for c in reading.cases)), caption
+    )
+    return grid_html([picture, scores_table(reading)], "two")
+
+
+def scores_table(reading: Reading) -> str:
+    """Return every score of every case, takes and windows."""
+    table = reading.scores
+    shown = pd.DataFrame(
+        {
+            "case": [_name(m, a) for m, a in zip(table["method"], table["adaptation"], strict=True)],
+            "unit": table["scored_unit"],
+            "balanced": table["balanced_accuracy"],
+            "accuracy": table["accuracy"],
+            "macro": table["macro_f1"],
+            "low": [f"{a:.2f}–{b:.2f}" for a, b in zip(table["macro_f1_low"], table["macro_f1_high"], strict=True)],
+            "ece": table["ece"],
+        }
+    )
+    headers = {
+        "case": "Method",
+        "unit": "Scored",
+        "balanced": "Balanced accuracy",
+        "accuracy": "Accuracy",
+        "macro": "Macro-F1",
+        "low": "95 %",
+        "ece": "ECE",
+    }
+    formats = {name: _three for name in ("balanced", "accuracy", "macro", "ece")}
+    return table_html(shown, "All scores; the interval is that of macro-F1 over people.", formats, headers)
+
+
+def confusions(reading: Reading) -> str:
+    """Return a confusion map per case."""
+    figures = []
+    for case in reading.cases:
+        picture = confusion_figure(confusion_of(case.scored), reading.classes, case.name)
+        alt = f"Confusion map of {case.name}: {_recalls(case.scored, reading.classes)}"
+        figures.append(figure_html(svg(picture, alt), f"{case.name}, {reading.unit}s. {reading.origin_words()}"))
+    words = "<p>Each row is a true class and sums to 100 %; the diagonal is what was named right.</p>"
+    return words + grid_html(figures)
+
+
+def per_class(reading: Reading) -> str:
+    """Return precision, recall, F1 and average precision of each class, and the curves of each method."""
+    figures, tables = [], []
+    for case in reading.cases:
+        counts = confusion_of(case.scored)
+        area = average_precision(case.scored["truth"], probabilities_of(case.scored), reading.classes)
+        table = pd.DataFrame(
+            {
+                "class": reading.classes,
+                "precision": precision(counts),
+                "recall": recall(counts),
+                "f1": f1(counts),
+                "ap": [area[name] for name in reading.classes],
+                "n": counts.sum(axis=1),
+            }
+        )
+        formats = {name: _three for name in ("precision", "recall", "f1", "ap")}
+        headers = {"class": "Class", "precision": "Precision", "recall": "Recall", "f1": "F1", "ap": "AP", "n": "n"}
+        tables.append(table_html(table, f"{case.name}, {reading.unit}s", formats, headers))
+        picture = svg(precision_recall_figure(case.scored, case.name), f"Precision-recall curves of {case.name}")
+        figures.append(figure_html(picture, f"{case.name}: precision against recall. {reading.origin_words()}"))
+    return grid_html(tables[:1] + figures[:1], "two") + _more(
+        "The other methods and adaptations", grid_html(tables[1:] + figures[1:], "two") if tables[1:] else ""
+    )
+
+
+def per_person(reading: Reading) -> str:
+    """Return each person's score by each case."""
+    table = pd.DataFrame({case.name: case.per_subject for case in reading.cases}).rename_axis("subject").reset_index()
+    formats = {case.name: percent for case in reading.cases}
+    caption = f"Share of each person's {reading.unit}s {SCORE_WORDS}."
+    return table_html(table, caption, formats, {"subject": "Person"})
+
+
+def tests(reading: Reading) -> str:
+    """Return the paired tests between methods over people."""
+    cases = reading.cases
+    pairs = [
+        (left.name, right.name)
+        for number, left in enumerate(cases)
+        for right in cases[number + 1 :]
+        if (left.method == right.method) != (left.adaptation == right.adaptation)
+    ]
+    if not pairs:
+        return "<p>One method was scored; there is nothing to compare.</p>"
+    people = pd.DataFrame({case.name: case.per_subject for case in cases})
+    table = paired_tests(people, pairs)
+    smallest = 2 / 2**reading.n_subjects
+    ways = "all ways" if reading.n_subjects <= EXACT_UP_TO else f"{N_FLIPS:,} random ways"
+    words = (
+        f"<p>Each person's difference between two methods, tested by flipping its sign ({ways}). p is corrected for the number "
+        f"of comparisons (Holm). With {reading.n_subjects} people the smallest p there can be is {smallest:.2g} before "
+        f"correction{': too few to show any difference at 0.05' if smallest > 0.05 else ''}.</p>"
+    )
+    shown = table.assign(
+        pair=table["first"] + " − " + table["second"],
+        better=[f"{a} of {b}" for a, b in zip(table["n_better"], table["n_subjects"], strict=True)],
+    )[["pair", "difference", "better", "p", "p_holm"]]
+    headers = {
+        "pair": "First − second",
+        "difference": "Difference",
+        "better": "People better with first",
+        "p": "p",
+        "p_holm": "p (Holm)",
+    }
+    formats = {"difference": lambda value: f"{100 * value:+.1f} points", "p": _p, "p_holm": _p}
+    return words + table_html(shown, f"Differences of {reading.unit}s {SCORE_WORDS}.", formats, headers)
+
+
+def calibrations(reading: Reading) -> str:
+    """Return reliability curves and the expected calibration error of each case."""
+    figures = []
+    for case in reading.cases:
+        picture = calibration_figure(case.scored, case.name)
+        figures.append(
+            figure_html(svg(picture, f"Calibration of {case.name}"), f"{case.name}. {reading.origin_words()}")
+        )
+    words = (
+        "<p>On the dashed line a confidence of 70 % is right 70 % of the time; below it the method is too sure. ECE is "
+        "the mean distance from that line, weighted by how many fall into each of 15 bins; 0 is perfect.</p>"
+    )
+    return words + grid_html(figures)
+
+
+def floors_table(reading: Reading) -> str:
+    """Return what needs no ear."""
+    words = {"majority": "Always the most frequent class of what is scored", "chance": "Guessing evenly"}
+    table = pd.DataFrame([{"what": words[name]} | scores for name, scores in reading.floors.items()])
+    headers = {
+        "what": "Without listening",
+        "accuracy": "Accuracy",
+        "balanced_accuracy": "Balanced accuracy",
+        "macro_f1": "Macro-F1",
+    }
+    formats = {name: _three for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+    return table_html(table, "Any figure must be read against these.", formats, headers)
+
+
+def _more(title: str, html: str) -> str:
+    return f"<details><summary>{escape(title)}</summary>{html}</details>" if html else ""
+
+
+def _name(method: str, adaptation: str) -> str:
+    return method if adaptation == "none" else f"{method}, {adaptation}"
+
+
+def _recalls(scored: pd.DataFrame, classes: tuple[str, ...]) -> str:
+    shares = recall(confusion_of(scored))
+    return ", ".join(f"{name} {percent(share)}" for name, share in zip(classes, shares, strict=True) if share == share)
+
+
+def _three(value: float) -> str:
+    return "n/a" if value != value else f"{value:.3f}"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,0 +1,257 @@
+"""What a report says in plain words: what was done, what the figure is, and what it does not show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from mien.datasets.study import Study
+from mien.evaluation.metrics import balanced_accuracy, classes_of, floors
+from mien.evaluation.results import Results, cases, summary
+from mien.evaluation.statistics import Interval, confusions_by_subject, intervals
+
+SCORE = "balanced_accuracy"
+SCORE_WORDS = "named right, every class counting the same"
+HOW = {
+    "none": "as trained, nothing known of the people scored",
+    "inductive": "adapted to one half of each person's unlabelled takes, scored on the other half",
+    "transductive": "adapted to the very takes it is scored on, without their labels",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One method with one adaptation, in the unit that the report is about.
+
+    Args:
+        scored: its predictions.
+        interval: of the score that the report is about, over people.
+        per_subject: that score of each person.
+    """
+
+    method: str
+    adaptation: str
+    scored: pd.DataFrame
+    interval: Interval
+    per_subject: pd.Series
+
+    @property
+    def name(self) -> str:
+        return self.method if self.adaptation == "none" else f"{self.method}, {self.adaptation}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """An evaluation as a report reads it.
+
+    Args:
+        unit: "take" where takes were scored, else "window".
+        cases: of that unit, methods in the order they were given.
+        windows: predictions per window.
+    """
+
+    facts: Mapping[str, Any]
+    unit: str
+    cases: tuple[Case, ...]
+    scores: pd.DataFrame
+    windows: pd.DataFrame
+    study: Study | None
+    command: str | None
+
+    @property
+    def simulated(self) -> bool:
+        return bool(self.facts["study"]["simulated"])
+
+    @property
+    def plan(self) -> Mapping[str, Any]:
+        return self.facts["plan"]
+
+    @property
+    def leaks(self) -> bool:
+        return self.plan["protocol"] == "mixed-windows"
+
+    @property
+    def disjoint_by(self) -> tuple[str, ...]:
+        """Return what training and test share nothing of, in every fold."""
+        first, *others = [split["disjoint_by"] for split in self.facts["splits"]]
+        return tuple(name for name in first if all(name in other for other in others))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return classes_of(self.windows)
+
+    @property
+    def floors(self) -> dict[str, dict[str, float]]:
+        return floors(self.cases[0].scored["truth"])
+
+    @property
+    def n_subjects(self) -> int:
+        return int(self.cases[0].scored["subject"].nunique())
+
+    def level(self) -> str | None:
+        """Return the difficulty at which the study was simulated."""
+        level = (self.facts["study"]["generator"] or {}).get("level")
+        return level.get("name") if isinstance(level, Mapping) else level
+
+    def origin_words(self) -> str:
+        """Return what every caption must say: simulated or not, the level, the seeds."""
+        level = self.level()
+        seeds = ", ".join(map(str, self.plan["seeds"]))
+        kind = self.facts["study"]["origin"].capitalize() + (f", level {level}" if level else "")
+        return f"{kind}; seed{'s' if len(self.plan['seeds']) > 1 else ''} {seeds}."
+
+
+def read(results: Results, study: Study | None, command: str | None = None) -> Reading:
+    """Return an evaluation as a report reads it."""
+    predictions = results.predictions
+    unit = "take" if (predictions["scored_unit"] == "take").any() else "window"
+    found = []
+    for (method, adaptation, scored_unit), scored in cases(predictions):
+        if scored_unit == unit:
+            subjects, counts = confusions_by_subject(scored)
+            per_subject = pd.Series(balanced_accuracy(counts), index=subjects)
+            found.append(Case(method, adaptation, scored, intervals(scored)[SCORE], per_subject))
+    windows = predictions[predictions["scored_unit"] == "window"]
+    return Reading(results.facts, unit, tuple(found), summary(predictions), windows, study, command)
+
+
+def percent(value: float) -> str:
+    """Return a share as whole percent, as in '41 %'."""
+    return f"{100 * value:.0f} %"
+
+
+def between(interval: Interval) -> str:
+    """Return an interval in whole percent, as in '33 to 47 %'."""
+    return f"{100 * interval.low:.0f} to {percent(interval.high)}"
+
+
+def people_words(number: int) -> str:
+    return "one person" if number == 1 else f"{number} people"
+
+
+def heading(reading: Reading) -> str:
+    """Return the page's heading."""
+    what = (
+        f"{len(reading.classes)} expressions" if "happiness" in reading.classes else f"{len(reading.classes)} classes"
+    )
+    whom = {True: " on people never heard", False: ""}["subject" in reading.disjoint_by]
+    return ("Simulated: " if reading.simulated else "") + f"{what} told from echoes{whom}"
+
+
+def lead(reading: Reading) -> str:
+    """Return the headline as HTML paragraphs: the first method's figures, its adaptations', and the best other's."""
+    first = [case for case in reading.cases if case.method == reading.cases[0].method]
+    plain = first[0]
+    n_scored = plain.scored[["subject", "row", "start_s"]].drop_duplicates().shape[0]
+    unheard = " that it had never heard" if "subject" in reading.disjoint_by else ""
+    sentences = [
+        f"Given {n_scored:,} {reading.unit}s of {people_words(reading.n_subjects)}{unheard}, "
+        f"<strong>{escape(plain.method)}</strong> named <strong>{percent(plain.interval.estimate)}</strong> right "
+        f"({between(plain.interval)} if other people had been drawn). Guessing names "
+        f"{percent(reading.floors['chance'][SCORE])} right."
+    ]
+    words = [f"{percent(case.interval.estimate)} {HOW[case.adaptation]}" for case in first[1:]]
+    if words:
+        sentences.append(f"Adapted to those people without their labels: {'; '.join(words)}.")
+    others = [case for case in reading.cases if case.method != plain.method]
+    if others:
+        best = max(others, key=lambda case: case.interval.estimate)
+        sentences.append(
+            f"The best of the other methods is <strong>{escape(best.name)}</strong> with "
+            f"<strong>{percent(best.interval.estimate)}</strong>."
+        )
+    return "".join(f"<p>{sentence}</p>" for sentence in sentences)
+
+
+def banners(reading: Reading) -> str:
+    """Return the warnings that stand above everything."""
+    found = []
+    if reading.simulated:
+        level = f" at level <em>{escape(str(reading.level()))}</em>" if reading.level() else ""
+        found.append(
+            f'<div class="banner" role="note"><p><strong>Simulated.</strong> Every echo on this page was computed from '
+            f"a model of faces and sound{level}. No person was recorded, and no figure here is an accuracy on real "
+            f"faces.</p></div>"
+        )
+    if reading.leaks:
+        found.append(
+            '<div class="banner bad" role="note"><p><strong>Leaks on purpose.</strong> Windows were split at random, '
+            "so overlapping pieces of one take stand in training and in test. This figure is no evidence of "
+            "recognition; it shows what such a split is worth.</p></div>"
+        )
+    return "".join(found)
+
+
+def limits(reading: Reading) -> list[str]:
+    """Return what the figures do not show, a sentence or two each."""
+    found = []
+    if reading.simulated:
+        found.append(
+            "How well it works on real faces. The simulation ranks methods under stated physics; skin, hair, rooms, "
+            "hands and phones are simpler here, and every expression is one recipe of action units with a personal "
+            "style."
+        )
+    if reading.leaks:
+        found.append("Recognition of anything new: training held pieces of the very takes that were scored.")
+    elif "subject" not in reading.disjoint_by:
+        found.append("Anything about new people: the people who are scored were also trained on.")
+    found.append(
+        "Felt or fleeting expressions: takes are made on request, one expression each, from rest to its height."
+    )
+    n_scored, n_all = reading.n_subjects, reading.facts["study"]["n_subjects"]
+    found.append(
+        f"A population. {people_words(n_scored).capitalize()} {'was' if n_scored == 1 else 'were'} scored"
+        + (f" of {n_all}" if n_scored < n_all else "")
+        + ", and the interval speaks of people like these only."
+    )
+    if any(case.adaptation == "transductive" for case in reading.cases):
+        found.append(
+            "A first use: adapted figures need takes of the person beforehand, and the transductive ones come from the "
+            "very takes they were adapted to."
+        )
+    found += [f"Another {name}: all takes were made with {value}." for name, value in _constants(reading.study).items()]
+    if len(reading.plan["seeds"]) == 1:
+        found.append("How much chance in learning matters: one seed was run; another may differ by several points.")
+    return found
+
+
+def _constants(study: Study | None) -> dict[str, str]:
+    """Return columns that hold one value throughout, of those that matter to a listener."""
+    if study is None:
+        return {}
+    names = [name for name in ("place", "device", "mask") if name in study.table]
+    return {name: str(study.table[name].iloc[0]) for name in names if study.table[name].nunique() == 1}
+
+
+def disjoint_words(names: Sequence[str]) -> str:
+    """Return in a sentence what training and test share nothing of.
+
+    Example:
+        >>> disjoint_words(("subject", "take"))
+        'Training and scoring share no person and no take.'
+    """
+    if not names:
+        return "Training and scoring share takes, and so people, places and all else: the split leaks on purpose."
+    words = [{"subject": "person"}.get(name, name) for name in names]
+    listed = " and no ".join([", no ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    shared = "" if "subject" in names else " They share people: this is no test on people never heard."
+    return f"Training and scoring share no {listed}.{shared}"
+
+
+def adaptation_words(reading: Reading) -> list[tuple[str, str]]:
+    """Return for each adaptation that was scored what it saw of the people who are scored."""
+    n_target = sum(split["n_unlabelled_target"] for split in reading.facts["splits"])
+    extra = f" It also saw {n_target} unlabelled takes of theirs that are not scored." if n_target else ""
+    seen = {
+        "none": "Nothing of the takes that are scored: normaliser, early stopping and all else come from the training "
+        "side.",
+        "inductive": "One half of each scored person's takes, sound only; then the other half was scored, and the "
+        "other way round: every take by a model that had not seen it. The halves were drawn without looking at labels."
+        + extra,
+        "transductive": "All takes that are scored, sound only, before they were scored. This is the setting of the "
+        "FacER paper." + extra,
+    }
+    used = dict.fromkeys(case.adaptation for case in reading.cases)
+    return [(name, seen[name]) for name in used]
