@@ -171,6 +171,15 @@ def test_any_band_agrees_with_its_frequencies_computed_one_by_one(width_hz):
     assert error_db(together, np.array(alone)) < -40
 
 
+def test_a_facet_stretched_over_wavelengths_does_not_drown_the_others():
+    points, triangles = bumpy(20)
+    source, receiver = device(0.35, y=-0.1)
+    whole = scatter((points, triangles), source, receiver)
+    slanting = np.array([[0.10, 0.0, -0.06], [0.13, 0.0, 0.0], [0.10, 0.01, -0.06]])[[0, 1, 2]]
+    stretched = scatter(joined((points, triangles), (slanting, np.array([[0, 1, 2]]))), source, receiver)
+    assert error_db(stretched, whole) < -15
+
+
 def test_channel_frequencies_enclose_the_band_of_a_probe():
     assert channel_frequencies(Chirp().band_hz).tolist() == list(range(18_750, 23_251, 250))
     assert channel_frequencies(PureTones().band_hz).tolist() == [18_750, 19_000, 19_250]

@@ -36,6 +36,9 @@ GRID_PER_HALF_BAND = 85
 LEAST_HALF_BAND_HZ = 1_000.0
 """Narrower bands are binned as if they were this wide; one tone alone needs no grid."""
 
+MOST_TURNED = 20.0
+"""Largest a: a slanting facet of 0.7 wavelengths, whose g is some 0.2. Larger ones count as if they had it."""
+
 _HUGE = 1e300
 _COMPILED = {"cache": True, "nogil": True, "fastmath": True, "error_model": "numpy", "boundscheck": False}
 
@@ -109,15 +112,15 @@ class KirchhoffSum:
 
 
 @njit(**_COMPILED)
-def longest_edge_m(points, triangles):  # type: ignore[no-untyped-def]
-    """Return the length of the longest edge; 0 without facets."""
-    longest = 0.0
+def mean_edge_m(points, triangles):  # type: ignore[no-untyped-def]
+    """Return the mean length of the facets' edges; 0 without facets."""
+    total = 0.0
     for f in range(triangles.shape[0]):
         for corner in range(3):
             i, k = triangles[f, corner], triangles[f, (corner + 1) % 3]
             x, y, z = points[i, 0] - points[k, 0], points[i, 1] - points[k, 1], points[i, 2] - points[k, 2]
-            longest = max(longest, x * x + y * y + z * z)
-    return math.sqrt(longest)
+            total += math.sqrt(x * x + y * y + z * z)
+    return total / max(1, 3 * triangles.shape[0])
 
 
 @njit(**_COMPILED)
@@ -181,6 +184,10 @@ def _light(points, normals, areas, triangles, amplitude, source, receiver, wave_
         facets[1, n_lit] = range_m
         facets[2, n_lit] = 0.5 * (d1 * d1 + d2 * d2 + d3 * d3)
         facets[3, n_lit] = d1 * d2 * d3
+        if facets[2, n_lit] > MOST_TURNED:
+            part = MOST_TURNED / facets[2, n_lit]
+            facets[2, n_lit] = MOST_TURNED
+            facets[3, n_lit] *= part * math.sqrt(part)
         least_m, most_m, nearest_m = min(least_m, range_m), max(most_m, range_m), min(nearest_m, range_t, range_r)
         n_lit += 1
     return n_lit, least_m, most_m, nearest_m

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mien.simulate.kirchhoff import KirchhoffSum, longest_edge_m
+from mien.simulate.kirchhoff import KirchhoffSum, mean_edge_m
 from mien.simulate.visibility import DepthView
 
 ONE_VIEW_M = 0.025
@@ -73,8 +73,8 @@ def scatter_frames(
         (time freq) complex128, or (time receiver freq) for several receivers; without time if `vertices` has none.
 
     Raises:
-        ValueError: a wrong shape, a number that is not finite, a triangle that names no point, an edge longer than the
-            wavelength, a surface behind the device or within `NEAREST_M` of it.
+        ValueError: a wrong shape, a number that is not finite, a triangle that names no point, edges longer than the
+            wavelength in the mean, a surface behind the device or within `NEAREST_M` of it.
 
     Example:
         A square of 2 x 2 mm at 0.5 m is a point of strength k A / 2 pi, over 0.5 m squared.
@@ -136,11 +136,11 @@ def _checked_surface(
 
 
 def _refuse_coarse(points: np.ndarray, triangles: np.ndarray, wavelength_m: float) -> None:
-    longest_m = longest_edge_m(points, triangles)
-    if longest_m > wavelength_m:
+    edge_m = mean_edge_m(points, triangles)
+    if edge_m > wavelength_m:
         raise ValueError(
-            f"facets have edges up to {longest_m * 1000:.1f} mm; at most one wavelength, {wavelength_m * 1000:.1f} mm, "
-            "can be computed and a third of it is accurate: refine the mesh, and check that it is in metres"
+            f"facets have edges of {edge_m * 1000:.4g} mm in the mean; {wavelength_m * 1000:.1f} mm, one wavelength, "
+            "is the most allowed and a third of it is accurate: refine the mesh, and check that it is in metres"
         )
 
 
