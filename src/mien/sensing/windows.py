@@ -1,10 +1,15 @@
-"""Windows of whole periods within a take."""
+"""Windows of whole periods within a take, and what front ends for chirps share."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from mien.errors import RecordingError
+from mien.recording import Recording
+from mien.sensing.echoes import Echoes
+from mien.sensing.features import Axis, Features
+from mien.sensing.range_gate import RangeGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +39,48 @@ def windows_of(n_periods: int, period_s: float, window_s: float, hop_s: float) -
             f"record at least {window_s:g} s or choose window_s={n_periods * period_s:g}"
         )
     return Windows(n_window, hop, np.arange(0, n_periods - n_window + 1, hop))
+
+
+def check_positive(**lengths: float) -> None:
+    """Refuse an option that is not a positive number, by name.
+
+    Raises:
+        ValueError: naming it.
+    """
+    for name, value in lengths.items():
+        if not value > 0:
+            raise ValueError(f"{name} is {value!r}; a positive number is needed")
+
+
+def window_features(
+    values: np.ndarray, axes: tuple[Axis, ...], front_end: Any, echoes: Echoes, windows: Windows
+) -> Features:
+    """Return windows as Features: `row` all zero, each starting with its first period (never before the take)."""
+    start_s = np.maximum(echoes.period_start_s[windows.first], 0.0)
+    return Features(values, axes, front_end, np.zeros(len(values), dtype=np.int64), start_s)
+
+
+class GateOptions(Protocol):
+    """The options of a front end that say which distances it keeps."""
+
+    near_m: float
+    far_m: float
+    direct_path_m: float
+    temperature_c: float
+
+
+def known_fact(recording: Recording, name: str, otherwise: float) -> float:
+    """Return a fact as a number, or `otherwise` where it is missing or unknown (None, NaN)."""
+    value = recording.facts.get(name)
+    return otherwise if value is None or not np.isfinite(float(value)) else float(value)
+
+
+def gate_of(options: GateOptions, recording: Recording) -> RangeGate:
+    """Return the range gate that a front end asks for, at the recording's temperature if that is known."""
+    temperature_c = known_fact(recording, "temperature_c", options.temperature_c)
+    return RangeGate(options.near_m, options.far_m, options.direct_path_m, temperature_c)
+
+
+def microphones(recording: Recording) -> Axis:
+    """Return the axis that numbers a recording's microphones."""
+    return Axis("microphone", "", np.arange(recording.n_channels))

@@ -1,0 +1,122 @@
+"""Complex range profiles: the compressed echo by distance, one column per chirp."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from mien.errors import RecordingError
+from mien.recording import Recording
+from mien.sensing.echoes import Echoes, find_echoes
+from mien.sensing.features import Axis, Features
+from mien.sensing.range_gate import RangeGate, Taper, compress
+from mien.sensing.windows import check_positive, gate_of, known_fact, microphones, window_features, windows_of
+
+NEUTRAL_UNTIL_S = 0.15
+"""Until when a take is taken as neutral if its facts do not say: the first three periods, before the onset."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeProfile:
+    """Complex compressed echo by distance, one column per chirp: phase and all.
+
+    An echo's phase turns by ``-4 pi d / wavelength`` when the face recedes by d (1 mm is 44 degrees at 21 kHz).
+    Phases are relative to the direct path, so that loudspeaker, clock and trigger drop out.
+
+    Args:
+        window_s, hop_s: windows and from one to the next, rounded to whole periods.
+        near_m, far_m: distances kept.
+        cells_per_range_cell: how finely the range is sampled; a range cell is 4.3 cm for 4 kHz.
+        neutral: "take" subtracts the mean profile before ``facts["neutral_until_s"]`` (0.15 s if absent), "clip" that
+            of a recording of the person's neutral face; the difference is divided by the neutral's root mean square
+            and its phase taken relative to the neutral's in every cell. "none" divides by the recording's own root
+            mean square.
+        taper: see `compression`.
+        direct_path_m: from loudspeaker to microphone.
+        temperature_c: of the air, unless the recording's facts hold `temperature_c`.
+    """
+
+    kind: ClassVar[str] = "range-profile"
+
+    window_s: float = 1.0
+    hop_s: float = 0.5
+    near_m: float = 0.25
+    far_m: float = 0.50
+    cells_per_range_cell: int = 2
+    neutral: Literal["none", "take", "clip"] = "none"
+    taper: Taper = "matched"
+    direct_path_m: float = 0.01
+    temperature_c: float = 20.0
+
+    def __post_init__(self) -> None:
+        check_positive(window_s=self.window_s, hop_s=self.hop_s, cells_per_range_cell=self.cells_per_range_cell)
+        RangeGate(self.near_m, self.far_m, self.direct_path_m, self.temperature_c)
+        if self.neutral not in ("none", "take", "clip"):
+            raise ValueError(f"neutral is {self.neutral!r}; it must be 'none', 'take' or 'clip'")
+        if self.taper not in ("matched", "flat", "hann"):
+            raise ValueError(f"taper is {self.taper!r}; it must be 'matched', 'flat' or 'hann'")
+
+    def features(self, recording: Recording, neutral: Recording | None = None) -> Features:
+        """Return (window microphone range time) complex64 profiles.
+
+        Args:
+            neutral: a clip of the person's neutral face, used if the option `neutral` is "clip".
+
+        Raises:
+            ProbeNotFound, ProbeMismatch, ProbeError: as `synchronise`, also for the clip.
+            RecordingError: shorter than one window, or a clip is needed and missing or has other channels.
+        """
+        profile, distance_m, echoes = self.profile(recording)
+        chirp = echoes.grid.chirp
+        windows = windows_of(profile.shape[1], chirp.period_s, self.window_s, self.hop_s)
+        profile = self._referenced(profile, echoes, recording, neutral)
+        index = windows.first[:, None] + np.arange(windows.n_periods)
+        values = np.moveaxis(profile[:, index], (1, 3), (0, 2)).astype(np.complex64)
+        time_s = np.arange(windows.n_periods) * chirp.period_s
+        axes = (microphones(recording), Axis("range", "m", distance_m), Axis("time", "s", time_s))
+        return window_features(values, axes, self, echoes, windows)
+
+    def profile(self, recording: Recording) -> tuple[np.ndarray, np.ndarray, Echoes]:
+        """Return (channel period range) profiles relative to the direct path, their distances and the echoes."""
+        gate = gate_of(self, recording)
+        echoes = find_echoes(recording, gate)
+        distance_m = gate.cells_m(echoes.grid, self.cells_per_range_cell)
+        profile = compress(echoes.cleaned, echoes.grid, gate.delay_s(distance_m), self.taper)
+        return profile / echoes.direct_amplitude, distance_m, echoes
+
+    def _referenced(
+        self, profile: np.ndarray, echoes: Echoes, recording: Recording, clip: Recording | None
+    ) -> np.ndarray:
+        tiny = np.finfo(float).tiny
+        if self.neutral == "none":
+            return profile / max(float(np.sqrt(np.mean(np.abs(profile) ** 2))), tiny)
+        if self.neutral == "take":
+            reference = profile[:, : neutral_periods(echoes, recording)].mean(axis=1, keepdims=True)
+        else:
+            reference = self._clip_reference(profile, clip)
+        size = np.abs(reference)
+        turn = np.where(size > 0, reference.conj() / np.maximum(size, tiny), 1)
+        return (profile - reference) * turn / max(float(np.sqrt(np.mean(size**2))), tiny)
+
+    def _clip_reference(self, profile: np.ndarray, clip: Recording | None) -> np.ndarray:
+        if clip is None:
+            raise RecordingError(
+                "RangeProfile(neutral='clip') needs a recording of the person's neutral face and none was given; "
+                "give features(recording, neutral=...) one or choose neutral='take'"
+            )
+        reference = self.profile(clip)[0].mean(axis=1, keepdims=True)
+        if len(reference) != len(profile):
+            raise RecordingError(
+                f"the neutral clip has {len(reference)} channels, the recording {len(profile)}; record both alike"
+            )
+        return reference
+
+
+def neutral_periods(echoes: Echoes, recording: Recording) -> int:
+    """Return how many periods at a take's start show the neutral face, at least one.
+
+    A period counts if the middle of its sweep lies before ``facts["neutral_until_s"]``.
+    """
+    until_s = known_fact(recording, "neutral_until_s", NEUTRAL_UNTIL_S)
+    middle_s = echoes.period_start_s + echoes.grid.chirp.sweep_s / 2
+    return max(1, int(np.count_nonzero(middle_s < until_s)))
