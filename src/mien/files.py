@@ -39,7 +39,7 @@ def storing(path: Path) -> Iterator[None]:
         raise StorageError(f"cannot write {path}: {remedies[error.errno]}") from error
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to the disk, then rename it into place.
 
     Args:

@@ -116,7 +116,7 @@ def quality_of(samples: np.ndarray, rate_hz: int, probe: Probe | None = None) ->
     in_a_row = full[:, 2:] & full[:, 1:-1] & full[:, :-2]
     if in_a_row.any() or full.mean() > 1e-3:
         words.append("clipped")
-    if _has_dropout(~samples.any(axis=0), rate_hz, probe):
+    if _has_dropout((samples == 0).all(axis=0), rate_hz, probe):
         words.append("dropout")
     return tuple(words)
 
@@ -198,7 +198,7 @@ def probe_of(path: Path, header: Header, sidecar: Sidecar | None, expected: Prob
     except ProbeError as error:
         raise RecordingError(f"{sidecar_path(path)}: {error}") from None
     probe = expected or stated
-    if stated is not None and stated != probe:
+    if stated is not None and probe is not None and stated != probe:
         raise ProbeMismatch(f"{path} was recorded with {describe(stated)}; {describe(probe)} is expected")
     if probe is not None and header.rate_hz != probe.rate_hz:
         cut = f", so all above {header.rate_hz / 2:g} Hz is lost" if header.rate_hz < 2 * probe.band_hz[1] else ""

@@ -272,6 +272,42 @@ def test_a_process_killed_while_writing_leaves_a_study_that_resumes(tmp_path):
     assert n_takes > 0
 
 
+FILL = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from small_study import PROBE, echo
+from mien.datasets.check import check_study
+from mien.datasets.study import load_study
+from mien.datasets.writer import StudyWriter
+from mien.errors import StorageError
+try:
+    with StudyWriter(sys.argv[1], "full", "simulated", PROBE, {}, resume=True) as writer:
+        for number in range(1000):
+            writer.add_take(echo(number), "001", "01", f"{number:04d}", "fear")
+except StorageError as error:
+    print(error)
+faults = [str(fault) for fault in check_study(sys.argv[1], progress=False) if "participants" not in fault.path]
+print(len(load_study(sys.argv[1])), number, faults)
+"""
+
+
+def test_a_disk_that_is_really_full(tmp_path):
+    """A file system of 300 kB, mounted where only this process sees it."""
+    script = f'mount -t tmpfs -o size=300k tmpfs "{tmp_path}" && exec "$0" "$@"'
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, sys.executable, "-c", FILL]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run(command[:5] + [script, "true"], capture_output=True).returncode
+    ):
+        pytest.skip("this machine lets nobody mount a small file system")
+    arguments = [str(tmp_path / "study"), str(Path(__file__).parent)]
+    done = subprocess.run(command + arguments, capture_output=True, text=True)
+    said, found = done.stdout.splitlines()
+    assert "the disk is full" in said, done.stderr
+    n_takes, number, faults = found.split(" ", 2)
+    assert int(n_takes) == int(number) > 2 and faults == "[]"
+
+
 def test_a_torn_line_is_mended_on_resuming(study_path, capsys):
     takes = study_path / "takes.tsv"
     whole = takes.read_bytes()

@@ -81,7 +81,7 @@ def neutral_row(study: Study, row: int) -> int:
         found = table.iloc[other]
         return (other == int(row), *(found[name] != take[name] for name in ("session", "mask") if name in table))
 
-    return int(min(theirs, key=rank))
+    return min(theirs.tolist(), key=rank)
 
 
 def _refuse_other_shapes(parts: list[Features], jobs: list[tuple[Take, Take | None]]) -> None:

@@ -111,7 +111,7 @@ class StudyWriter:
             high_pass_hz=None if keep_audible else high_pass_hz(probe),
             keep_audible=keep_audible,
         )
-        self._lock = lock(self.path)
+        self._lock: int | None = lock(self.path)
         try:
             self._takes, self._participants = self._begin_or_resume(header, resume)
         except BaseException:
