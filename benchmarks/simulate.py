@@ -1,10 +1,19 @@
-"""The simulator: frames per second on one core, and what finer meshes and visibility cost."""
+"""The simulator: frames per second on one core, what finer meshes and visibility cost, and a whole study on disk."""
+
+import multiprocessing
+import resource
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks import Row, least_s
+from mien.datasets.simulated import simulate_study
 from mien.probe import Chirp
 from mien.simulate.face import FaceModel
+from mien.simulate.options import SimulationOptions
 from mien.simulate.own_face import own_face
 from mien.simulate.scatter import channel_frequencies, scatter_frames
 
@@ -12,12 +21,15 @@ FREQUENCIES_HZ = channel_frequencies(Chirp().band_hz)
 SPEED_M_S = 343.0
 N_FRAMES = 40
 
+WHOLE_STUDY = {"n_subjects": 20, "n_takes": 10, "duration_s": 5.0, "masks": ("open", "mask")}
+"""The paper's scale: 240,000 chirps."""
+
 
 def run() -> list[Row]:
     rows: list[Row] = []
     for n_facets, goal in ((8_000, 1_000.0), (24_000, 400.0)):
         rows += _scattering(own_face(n_facets), n_facets, goal)
-    return rows
+    return rows + _study()
 
 
 def _device(face: FaceModel) -> tuple[np.ndarray, np.ndarray]:
@@ -43,6 +55,29 @@ def _scattering(face: FaceModel, n_facets: int, goal: float) -> list[Row]:
         Row(f"share of visibility, {about}", 1 - blind_s / seen_s, ""),
         Row(f"numpy without visibility takes as long, {about}", numpy_s / blind_s, "x"),
     ]
+
+
+def _study() -> list[Row]:
+    """Write a hundredth of the whole study in a process of its own and scale its time; memory does not grow with it."""
+    whole = SimulationOptions(**WHOLE_STUDY)
+    part = SimulationOptions(**(WHOLE_STUDY | {"n_subjects": 2, "n_takes": 1}))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        process.submit(_write_study, SimulationOptions(n_subjects=1, n_takes=1)).result()
+        spent_s, peak_mb = process.submit(_write_study, part).result()
+    about = f"{whole.n_chirps:,} chirps on disk"
+    return [
+        Row(f"{about}, one core, from {part.n_chirps:,}", spent_s * whole.n_chirps / part.n_chirps / 60, "min"),
+        Row(f"{about}, peak memory", peak_mb, "MB", goal=2_000.0, at_most=True),
+    ]
+
+
+def _write_study(options: SimulationOptions) -> tuple[float, float]:
+    """Return the processor time in seconds and the process's peak memory in MB so far."""
+    with tempfile.TemporaryDirectory() as folder:
+        started_s = time.process_time()
+        simulate_study(Path(folder) / "study", options, progress=False)
+        spent_s = time.process_time() - started_s
+    return spent_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def numpy_frame(
