@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ MASKS = ("open", "mask")
 
 _QUANTITY = re.compile(r"AU\d{1,2}(_[LR])?|distance_m|neutral_until_s")
 _PERHAPS_QUANTITY = re.compile(r"age|n_.*|.*_(hz|s|m|m_s|db|rad|deg|c|ppm)")
+_DRIVE = re.compile(r"[A-Za-z]:")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -181,12 +182,13 @@ def _number(column: str, cell: str) -> float:
 def faults_of_rows(table: Table) -> list[Fault]:
     """Return what is wrong in `takes.tsv` as far as the table alone shows it."""
     faults = []
+    quantities = [name for name in table.columns if is_quantity(name)]
     keys: dict[tuple[str, ...], int] = {}
     paths: dict[str, int] = {}
     sounds: dict[str, int] = {}
     for number, row in enumerate(table.rows, start=2):
         place = f"{table.path.name} line {number}"
-        faults += [Fault("error", place, message) for message in _errors_of_row(row)]
+        faults += [Fault("error", place, message) for message in _errors_of_row(row, quantities)]
         faults += [Fault("warning", place, message) for message in _warnings_of_row(row)]
         key = tuple(row[name] for name in KEY)
         if key in keys:
@@ -202,7 +204,7 @@ def faults_of_rows(table: Table) -> list[Fault]:
     return faults
 
 
-def _errors_of_row(row: Mapping[str, str]) -> list[str]:
+def _errors_of_row(row: Mapping[str, str], quantities: Sequence[str]) -> list[str]:
     errors = [f"{name} is {row[name]!r}; an identifier is needed" for name in KEY if row[name].strip() in ("", UNKNOWN)]
     problem = problem_of_path(row["path"])
     errors += [problem] if problem else []
@@ -218,7 +220,7 @@ def _errors_of_row(row: Mapping[str, str]) -> list[str]:
     digest = row.get("sha256", UNKNOWN)
     if digest not in (UNKNOWN, "") and not _SHA256.fullmatch(digest):
         errors.append(f"sha256 is {digest[:80]!r}; 64 hexadecimal digits or {UNKNOWN} are needed")
-    for name in filter(is_quantity, row):
+    for name in quantities:
         try:
             _number(name, row[name])
         except StudyError as error:
@@ -246,7 +248,7 @@ def problem_of_path(path: str) -> str | None:
     parts = path.split("/")
     if path.strip() in ("", UNKNOWN):
         return f"path is {path!r}; the place of the take's sound, relative to the study, is needed"
-    if path.startswith("/") or ".." in parts or "\\" in path or PureWindowsPath(path).drive or "\0" in path:
+    if path.startswith("/") or ".." in parts or "\\" in path or _DRIVE.match(path) or "\0" in path:
         return f"path {path!r} leaves the study; a path inside its folder is needed"
     return None
 
