@@ -26,6 +26,7 @@ triangles", I3D 2001, surfaces from corner normals.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -40,7 +41,13 @@ MOST_TURNED = 20.0
 """Largest a: a slanting facet of 0.7 wavelengths, whose g is some 0.2. Larger ones count as if they had it."""
 
 _HUGE = 1e300
-_COMPILED = {"cache": True, "nogil": True, "fastmath": True, "error_model": "numpy", "boundscheck": False}
+_COMPILED: dict[str, Any] = {
+    "cache": True,
+    "nogil": True,
+    "fastmath": True,
+    "error_model": "numpy",
+    "boundscheck": False,
+}
 
 
 class KirchhoffSum:
