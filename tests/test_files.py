@@ -3,7 +3,7 @@ import json
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import ModelError, StorageError
@@ -89,6 +89,7 @@ def test_a_missing_file_or_a_folder_is_named(tmp_path):
             read_json(path, ModelError)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_text_or_a_stated_error(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("bytes") / "a"

@@ -293,7 +293,7 @@ def test_an_unknown_word_of_quality_is_refused():
 
 # Fuzzing: whatever the bytes, a recording or a stated error.
 
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def _read(path):

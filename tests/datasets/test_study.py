@@ -235,7 +235,7 @@ def test_a_line_that_a_crash_cut_short_is_left_out_and_said(study_path):
         assert (len(said), len(study.notes)) == ((0, 0) if expected == 6 else (1, 1)), n_bytes
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     position=st.integers(0, 2_000), content=st.binary(max_size=20), name=st.sampled_from(["takes.tsv", "study.json"])
 )
@@ -254,6 +254,7 @@ def test_whatever_the_bytes_a_study_or_a_stated_error(written, tmp_path, positio
             assert str(error)
 
 
+@settings(deadline=None)
 @given(st.floats(allow_infinity=False) | st.integers(-(2**53), 2**53))
 def test_a_quantity_keeps_every_digit(value):
     cell = format_cell("distance_m", value)
@@ -280,6 +281,7 @@ def test_columns_of_the_contract_that_hold_quantities():
     assert not any(map(is_quantity, ["subject", "take", "AUDIO", "AU", "start", "age"]))
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1))
 def test_a_path_that_is_allowed_stays_inside(tmp_path_factory, path):
     root = tmp_path_factory.getbasetemp()

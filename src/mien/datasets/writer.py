@@ -170,7 +170,8 @@ class StudyWriter:
         check_identifiers(subject=subject)
         row = {"subject": subject} | {_column(name): format_cell(name, value) for name, value in facts.items()}
         people = self._participants
-        rows = [other for other in people.rows if other["subject"] != subject] + [row]
+        rows = [row if other["subject"] == subject else other for other in people.rows]
+        rows += [] if row in rows else [row]
         columns = people.columns + [name for name in row if name not in people.columns]
         write_text(people.path, format_rows(columns, rows))
         people.rows, people.columns = rows, columns
