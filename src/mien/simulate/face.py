@@ -49,15 +49,14 @@ class Hinge:
             points: (time point xyz) metres.
             angles_rad: (time) angle of each frame.
         """
-        moving = np.flatnonzero(self.weights)
-        arm = points[:, moving] - self.point
-        sine = np.sin(angles_rad)[:, None, None]
-        versine = 1.0 - np.cos(angles_rad)[:, None, None]
-        # Rodrigues' formula, less the identity
-        across = np.cross(np.broadcast_to(self.axis, arm.shape), arm)
-        along = (arm @ self.axis)[..., None] * self.axis
+        x, y, z = self.axis
+        across = np.array([[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]])  # row vectors: arm @ across = axis x arm
         turned = points.copy()
-        turned[:, moving] += self.weights[moving, None] * (sine * across + versine * (along - arm))
+        for frame, angle_rad in zip(turned, angles_rad, strict=True):
+            if angle_rad != 0.0:
+                # Rodrigues' formula less the identity
+                change = np.sin(angle_rad) * across + (1.0 - np.cos(angle_rad)) * (across @ across)
+                frame += ((frame - self.point) @ change) * self.weights[:, None]
         return turned
 
 

@@ -112,7 +112,7 @@ def _reflectivity(mesh: HeadMesh, part: np.ndarray) -> np.ndarray:
     skin = np.where(part == PART_NAMES.index("mouth"), _MOUTH_REFLECTIVITY, skin)
     azimuth_deg = np.degrees(np.arctan2(np.abs(centre[:, 0]), centre[:, 2]))
     elevation_deg = np.degrees(np.arctan2(centre[:, 1] - 55.0, np.hypot(centre[:, 0], centre[:, 2])))
-    beside = smooth_step(-azimuth_deg, -89.0, -58.0)
+    beside = smooth_step(-azimuth_deg, -86.0, -58.0)
     above = smooth_step(-elevation_deg, -37.0, -16.0)
-    below = smooth_step(centre[:, 1], -126.0, -88.0)  # the collar takes over from the neck
+    below = smooth_step(centre[:, 1], -122.0, -86.0)  # the collar takes over from the neck
     return skin * beside * above * below

@@ -22,7 +22,7 @@ _SIDED: dict[int, tuple[Pull, ...]] = {
     ),
     # frontalis, lateral: outer brow 6 mm up (S)
     2: (
-        Pull((43, 39), (24, 27), (0.5, 6.0, -1.0)),
+        Pull((43, 39), (28, 27), (0.5, 6.0, -1.0)),
         Pull((42, 60), (24, 14), out=1.0),
         Pull((36, 30), (16, 12), (0, 2.0, 0)),
     ),
@@ -42,7 +42,7 @@ _SIDED: dict[int, tuple[Pull, ...]] = {
         Pull((40, 38), (20, 12), (0, -1.2, 0)),
     ),
     # orbicularis oculi, palpebral: lids, below
-    7: (Pull((33, 12), (18, 8), (-0.6, 1.0, 0), out=0.8),),
+    7: (Pull((33, 12), (18, 8), (-0.6, 0.5, 0), out=0.8),),
     # levator labii superioris alaeque nasi: wing of the nose 4 mm up (C), wrinkles beside the bridge, brow down
     9: (
         Pull((13, -14), (18, 26), (0.3, 4.2, -0.5)),
@@ -67,7 +67,7 @@ _SIDED: dict[int, tuple[Pull, ...]] = {
     ),
     # buccinator: corner 4 mm in and 3 mm sideways, skin bulges around it (C)
     14: (
-        Pull((28, -46), (16, 15), (3.0, 0.5, -1.0), out=-3.5),
+        Pull((28, -46), (19, 17), (1.5, 0.5, -3.0), out=-1.5),
         Pull((36, -46), (11, 17), out=2.0),
     ),
     # depressor anguli oris: corner 7 mm down (S), pouch below it (C)
@@ -125,12 +125,12 @@ _MIDDLE: dict[int, tuple[Pull, ...]] = {
 
 _LIDS: dict[int, tuple[float, float, float]] = {
     5: (2.5, -0.3, 0.0),  # upper lid 2.5 mm up: white shows above the iris (FACS)
-    6: (0.0, 1.6, 0.0),
-    7: (-1.0, 1.0, 0.0),
+    6: (0.0, 1.2, 0.0),
+    7: (-0.7, 0.8, 0.0),
     1: (0.6, 0.0, 0.0),
     2: (0.6, 0.0, 0.0),
     9: (-0.4, 0.6, 0.0),
-    43: (0.0, 0.0, 0.8),  # 8 to 9 mm (S); a narrow strip of eyeball keeps its facets
+    43: (0.0, 0.0, 0.75),  # 8 mm (S); a narrow strip of eyeball keeps its facets
 }
 
 _JAW_RADIANS = {"AU26": np.radians(9.0), "AU27": np.radians(20.0)}  # 14 and 32 mm at the incisors (J)
@@ -177,5 +177,5 @@ def jaw_hinge(fields: HeadFields) -> Hinge:
     shared = 0.5 * towards_corner * from_seam
     mouth = fields.below_lips * (1.0 - shared) + (1.0 - fields.below_lips) * shared
     weights = mouth + (cheek - mouth) * smooth_step(x, 20.0, 44.0)
-    weights = weights * smooth_step(points[:, 1], -122.0, -90.0) * smooth_step(points[:, 2], -8.0, 22.0)
+    weights = weights * smooth_step(points[:, 1], -122.0, -90.0) * smooth_step(points[:, 2], -25.0, 45.0)
     return Hinge(1e-3 * np.array(_JAW_POINT_MM), np.array([1.0, 0.0, 0.0]), weights, dict(_JAW_RADIANS))
