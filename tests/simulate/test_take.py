@@ -10,7 +10,7 @@ from mien.simulate.options import PlannedTake, plan_takes
 from mien.simulate.render import harmonics
 from mien.simulate.scene import SPEED_OF_SOUND_M_S
 from mien.simulate.stage import Stage
-from mien.simulate.take import columns_of, face_channel, gated_channel, play, responses_at, sound_of
+from mien.simulate.take import columns_of, face_channel, full_scale_gain, gated_channel, play, responses_at, sound_of
 
 SILENT = dataclasses.replace(LEVELS["easy"], echo_to_noise_db=200.0, clutter_db=-200.0)
 
@@ -125,6 +125,35 @@ def test_the_mean_face_stands_above_the_noise_as_the_level_says(level, expected_
         ratios_db.append(20 * np.log10(echo / np.sqrt(np.mean(np.abs(noise) ** 2) / 2)))
     # A phone that keeps only the lower half of the band broadens the peak, which lowers it by up to 2 dB.
     assert np.mean(ratios_db) == pytest.approx(expected_db, abs=0.4 if level in ("easy", "medium") else 2.5)
+
+
+def test_the_direct_path_wavers_in_the_sound_as_the_level_says():
+    """Over many takes: the part of each chirp that differs from the take's mean, against the mean face's echo."""
+
+    class Wavering(Stage):
+        level = dataclasses.replace(SILENT, direct_residual_db=-10.0)
+
+    plain = ball_stage(level="easy", n_takes=1)
+    stage = Wavering(plain.options, plain.face)
+    energies = []
+    for take in range(24):
+        played = play(stage, PlannedTake(0, take, "neutral", "open", "office"))
+        alone = dataclasses.replace(played, face_channel=np.zeros_like(played.face_channel))
+        sound = (
+            sound_of(stage, alone)[0]
+            - sound_of(stage, dataclasses.replace(alone, wavering=np.zeros_like(played.wavering)))[0]
+        )
+        energies.append(np.mean(sound**2.0) / full_scale_gain(stage, played) ** 2)
+    probe_energy = np.mean(Chirp().emit(48_000) ** 2)
+    ratio_db = 10 * np.log10(np.mean(energies) / probe_energy / stage.echo.rms**2)
+    assert ratio_db == pytest.approx(-10, abs=1.0)
+
+
+def test_the_same_performance_is_heard_by_every_probe():
+    chirp, tone = ball_stage(n_takes=1), ball_stage(n_takes=1, probe=PureTones((20_000.0,)))
+    for plan in plan_takes(chirp.options, 0):
+        heard, sounded = play(chirp, plan).performance, play(tone, plan).performance
+        assert heard.apex == sounded.apex and heard.neutral_until_s == sounded.neutral_until_s
 
 
 def test_an_approaching_head_raises_the_pitch_of_a_tone():

@@ -19,6 +19,9 @@ from mien.simulate.take import columns_of, gated_channel, play, sound_of
 BATCH_S = 10.0
 """About this much sound is made per job: enough to outweigh its start, little enough to keep memory small."""
 
+ROUND = 64
+"""Jobs after which all sound must be fetched: some 120 MB of one channel at 48 kHz."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SimulatedTake:
@@ -50,12 +53,18 @@ def simulate_takes(
         for plan in plan_takes(options, subject_index)
         if (plan.subject, plan.session, plan.take) not in done
     ]
+    batches = _batches(options, plans)
+    with joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1) as parallel:
+        # joblib goes on working however slowly its results are fetched: rounds bound what can wait to be stored.
+        for first in range(0, len(batches), ROUND):
+            jobs = [joblib.delayed(_simulate_sounds)(options, batch) for batch in batches[first : first + ROUND]]
+            for takes in parallel(jobs):
+                yield from takes
+
+
+def _batches(options: SimulationOptions, plans: list[PlannedTake]) -> list[list[PlannedTake]]:
     n_batch = max(1, int(BATCH_S / options.duration_s))
-    batches = [plans[first : first + n_batch] for first in range(0, len(plans), n_batch)]
-    # Batches are dispatched as others finish; what waits to be stored stays small.
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2 * n_jobs", batch_size=1)
-    for takes in parallel(joblib.delayed(_simulate_sounds)(options, batch) for batch in batches):
-        yield from takes
+    return [plans[first : first + n_batch] for first in range(0, len(plans), n_batch)]
 
 
 def _simulate_sounds(options: SimulationOptions, plans: list[PlannedTake]) -> list[SimulatedTake]:
@@ -85,10 +94,8 @@ def simulate_channels(options: SimulationOptions, *, n_jobs: int = 1) -> tuple[n
         ((1, 20, 1, 19), ['fear'])
     """
     plans = [plan for subject_index in range(options.n_subjects) for plan in plan_takes(options, subject_index)]
-    n_batch = max(1, int(BATCH_S / options.duration_s))
-    batches = [plans[first : first + n_batch] for first in range(0, len(plans), n_batch)]
     parallel = joblib.Parallel(n_jobs=n_jobs, batch_size=1)
-    found = parallel(joblib.delayed(_simulate_channels)(options, batch) for batch in batches)
+    found = parallel(joblib.delayed(_simulate_channels)(options, batch) for batch in _batches(options, plans))
     rows = [row for _, batch_rows in found for row in batch_rows]
     return np.concatenate([channels for channels, _ in found]), pd.DataFrame(rows)
 

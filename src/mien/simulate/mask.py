@@ -33,7 +33,7 @@ class Mask:
 
     Args:
         skin: (node point) sparse weights that give the skin beneath each node of the cloth.
-        drape: (node node) weights that smooth over `DRAPE_M`.
+        drape: (node node) sparse weights that smooth over `DRAPE_M`.
         fall_m: (node node) how far the cloth may fall from one node to another; infinite from where no skin is.
         triangles: (facet 3) of nodes.
         taper: (facet) 1 inside, 0 at the rim.
@@ -41,7 +41,7 @@ class Mask:
     """
 
     skin: csr_array
-    drape: np.ndarray
+    drape: csr_array
     fall_m: np.ndarray
     triangles: np.ndarray
     taper: np.ndarray
@@ -107,8 +107,8 @@ def cut_mask(face: FaceModel) -> Mask:
     places = np.stack([x.ravel(), y.ravel()], axis=1)
     skin, found = _skin_beneath(face, places)
     square = np.sum((places[:, None] - places[None]) ** 2, axis=-1)
-    drape = np.exp(-square / (2 * DRAPE_M**2)) * found
-    drape /= drape.sum(axis=1, keepdims=True)
+    drape = np.where(found & (square < (3 * DRAPE_M) ** 2), np.exp(-square / (2 * DRAPE_M**2)), 0.0)
+    drape /= np.maximum(drape.sum(axis=1, keepdims=True), 1e-12)
     fall_m = np.where(found, STEEPEST * np.sqrt(square), np.inf)
 
     triangles = _grid_triangles(*counts)
@@ -116,7 +116,7 @@ def cut_mask(face: FaceModel) -> Mask:
     from_rim_m = (1 - _outline(middle, centre, half)) * half.min()
     taper = np.sin(np.pi / 2 * np.clip(from_rim_m / RIM_M, 0.0, 1.0)) ** 2
     kept = (taper > 0) & found[triangles].all(axis=1)
-    return Mask(skin, drape, fall_m, triangles[kept], taper[kept], covered)
+    return Mask(skin, csr_array(drape), fall_m, triangles[kept], taper[kept], covered)
 
 
 def _outline(places: np.ndarray, centre: np.ndarray, half: np.ndarray) -> np.ndarray:

@@ -96,11 +96,8 @@ class SimulationOptions:
             harmonics(part)
         if self.n_takes * len(self.expressions) + self.n_neutral_takes == 0:
             raise StudyError("n_takes and n_neutral_takes are both 0: there is nothing to simulate; ask for one take")
-        if self.sex_counts is not None and (min(self.sex_counts) < 0 or sum(self.sex_counts) != self.n_subjects):
-            raise StudyError(
-                f"sex_counts {self.sex_counts} (men, women) add up to {sum(self.sex_counts)}; "
-                f"n_subjects is {self.n_subjects}: make them equal"
-            )
+        if self.sex_counts is not None:
+            _check_sex_counts(self.sex_counts, self.n_subjects)
 
     @property
     def level_values(self) -> Level:
@@ -196,3 +193,12 @@ def _check_words(name: str, words: tuple[str, ...], allowed: tuple[str, ...] | N
     unknown = [word for word in words if allowed is not None and word not in allowed]
     if unknown and allowed is not None:
         raise StudyError(f"{name}: {', '.join(map(repr, unknown))} unknown; known are {', '.join(allowed)}")
+
+
+def _check_sex_counts(counts: Any, n_subjects: int) -> None:
+    if not (
+        isinstance(counts, tuple) and len(counts) == 2 and all(type(count) is int and count >= 0 for count in counts)
+    ):
+        raise StudyError(f"sex_counts is {counts!r}; two whole numbers (men, women) are needed")
+    if sum(counts) != n_subjects:
+        raise StudyError(f"sex_counts {counts} add up to {sum(counts)}; n_subjects is {n_subjects}: make them equal")

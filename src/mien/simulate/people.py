@@ -4,8 +4,8 @@ People differ in identity (standard normal over the face model's modes), in styl
 answers), in the balance of left and right, in how their head moves along, in where they hold the phone, in hair, mask
 and phone.
 Men and women are two distributions of identity and style whose union has the stated spread: their means lie `SEX_SHIFT`
-standard deviations to either side along one fixed direction each. How large that is in life is not known to the
-simulator; it is an assumption that gives a study of men and women something to transfer over.
+standard deviations to either side, men's faces being larger, their styles apart along one fixed direction. How large
+that is in life is not known to the simulator; it is an assumption that gives a study something to transfer over.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,8 @@ from mien.simulate.phones import MEASURED, REFERENCE
 
 SEXES = ("male", "female")
 SEX_SHIFT = 0.6
-"""Distance of each sex's mean from the common mean, in standard deviations along its direction."""
+"""Distance of each sex's mean from the common mean, in standard deviations along its direction. Men's and women's faces
+differ in their measures by 1 to 2 standard deviations (Farkas, Anthropometry of the Head and Face, 1994)."""
 
 ASYMMETRY = 0.15
 """Standard deviation of the log-gain of a person's left side over the right, for each action unit."""
@@ -110,9 +111,10 @@ def make_person(
         clock_spread_ppm: standard deviation of `Person.clock_ppm` between people.
     """
     sign = 1.0 if sex == "male" else -1.0
-    identity = _two_groups(rng.standard_normal(face.n_modes), sign, seed=1)
+    identity = _two_groups(rng.standard_normal(face.n_modes), sign, larger(face))
     units, unit_of_name = _units(face.unit_names)
-    style = level.style_spread * _two_groups(rng.standard_normal(len(units)), sign, seed=2)
+    livelier = np.random.default_rng(2).standard_normal(len(units))
+    style = level.style_spread * _two_groups(rng.standard_normal(len(units)), sign, livelier)
     lean = ASYMMETRY * rng.standard_normal(len(units))
     sides = np.array([_side(name) for name in face.unit_names])
     return Person(
@@ -158,17 +160,22 @@ def draw_sexes(n_subjects: int, sex_counts: tuple[int, int] | None, rng: np.rand
     return [SEXES[k] for k in rng.permutation([0] * n_men + [1] * n_women)]
 
 
-def _two_groups(normal: np.ndarray, sign: float, seed: int) -> np.ndarray:
-    """Move standard normal draws to one side of a fixed direction so that both sides together stay standard normal.
+def larger(face: FaceModel) -> np.ndarray:
+    """Return (mode) the direction of identity along which a face grows most."""
+    from_middle = face.neutral - face.neutral.mean(axis=0)
+    return np.tensordot(face.identity_modes, from_middle, axes=2)
+
+
+def _two_groups(normal: np.ndarray, sign: float, direction: np.ndarray) -> np.ndarray:
+    """Move standard normal draws to one side of a direction so that both sides together stay standard normal.
 
     Along the direction the mean is sign x SEX_SHIFT and the variance 1 - SEX_SHIFT^2: half of each gives variance 1.
     """
-    if not normal.size:
+    length = np.linalg.norm(direction)
+    if length == 0:
         return normal
-    direction = np.random.default_rng(seed).standard_normal(normal.size)
-    direction /= np.linalg.norm(direction)
-    along = normal @ direction
-    return normal + direction * (np.sqrt(1 - SEX_SHIFT**2) * along + sign * SEX_SHIFT - along)
+    along = normal @ direction / length
+    return normal + direction / length * (np.sqrt(1 - SEX_SHIFT**2) * along + sign * SEX_SHIFT - along)
 
 
 def _side(name: str) -> float:

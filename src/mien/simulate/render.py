@@ -77,6 +77,11 @@ def parts_of(probe: Probe) -> tuple[Probe, ...]:
     return probe.parts if isinstance(probe, Composite) else (probe,)
 
 
+def has_only_chirps(probe: Probe) -> bool:
+    """Return whether all of a probe has periods between which its channel may change unheard."""
+    return all(isinstance(part, Chirp) for part in parts_of(probe))
+
+
 def frame_period_s(probe: Probe) -> float:
     """Return the time between two instants at which the channel is computed: the shortest chirp's period.
 

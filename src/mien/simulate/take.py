@@ -12,7 +12,16 @@ from mien.simulate.geometry import delays_between, place_head
 from mien.simulate.options import PlannedTake
 from mien.simulate.people import Person
 from mien.simulate.performance import Performance, Take, perform
-from mien.simulate.render import Clock, frame_period_s, harmonics, interpolation_matrix, parts_of, record, render_part
+from mien.simulate.render import (
+    Clock,
+    frame_period_s,
+    harmonics,
+    has_only_chirps,
+    interpolation_matrix,
+    parts_of,
+    record,
+    render_part,
+)
 from mien.simulate.scatter import scatter_frames
 from mien.simulate.scene import (
     DIRECT_OVER_FACE_DB,
@@ -86,8 +95,9 @@ def play(stage: Stage, plan: PlannedTake) -> PlayedTake:
 
     frame_s = frame_period_s(options.probe)
     start_s = frame_s * rng.uniform()
-    # One frame more than fits: the recording begins within the first and ends within the last.
-    time_s = np.arange(int(np.ceil(options.duration_s / frame_s - 1e-9)) + 2) * frame_s - start_s
+    # The recording begins within the first period and ends within the last; tones need an instant beyond its end too.
+    n_frames = math.ceil(options.duration_s / frame_s - 1e-9) + (1 if has_only_chirps(options.probe) else 2)
+    time_s = np.arange(n_frames) * frame_s - start_s
     take = Take(plan.expression, options.duration_s, options.release)
     performance = perform(take, person, stage.face.unit_names, level, time_s, rng)
     channel, delays_s = face_channel(stage, person, shape, performance, speaker_m, plan.mask == "mask")
@@ -153,19 +163,21 @@ def face_channel(
     towards = towards / np.linalg.norm(towards)
     microphones = speaker_m + stage.microphones_m
 
+    placed = place_head(frames, performance, stage.pivot_m, towards)
+
     def scattered(points: np.ndarray, triangles: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        placed = place_head(points, performance, stage.pivot_m, towards)
         return scatter_frames(
-            placed, triangles, weights, speaker_m, microphones, stage.frequencies_hz, speed_m_s=SPEED_OF_SOUND_M_S
+            points, triangles, weights, speaker_m, microphones, stage.frequencies_hz, speed_m_s=SPEED_OF_SOUND_M_S
         )
 
     if masked:
-        cloth = stage.mask.hang(shape, frames, person.mask)
-        channel = scattered(frames, face.triangles, stage.mask.face_reflectivity(reflectivity, person.mask))
+        cloth = place_head(stage.mask.hang(shape, frames, person.mask), performance, stage.pivot_m, towards)
+        channel = scattered(placed, face.triangles, stage.mask.face_reflectivity(reflectivity, person.mask))
         channel = channel + scattered(cloth, stage.mask.triangles, stage.mask.cloth_reflectivity(person.mask))
     else:
-        channel = scattered(frames, face.triangles, reflectivity)
-    return channel, delays_between(shape, speaker_m, stage.microphones_m)
+        channel = scattered(placed, face.triangles, reflectivity)
+    some = placed[[0, len(placed) // 2, -1]].reshape(-1, 3)
+    return channel, delays_between(some, speaker_m, stage.microphones_m)
 
 
 def responses_at(
