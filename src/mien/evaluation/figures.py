@@ -4,7 +4,8 @@ Each is drawn for a column about 340 pixels wide, so that it stays readable on a
 other. Colours are those of Okabe and Ito (2008), told apart without colour vision; shapes differ as well.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any
 
 import matplotlib
@@ -27,7 +28,7 @@ from mien.evaluation.statistics import Interval
 INK, MUTED, LINE = "#1b1f24", "#66707a", "#d5dae0"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = {"none": "o", "inductive": "^", "transductive": "s"}
-WIDTH_IN = 3.6
+WIDTH_IN, NARROW_IN = 3.6, 3.1
 LOOK: Any = {
     "font.size": 8,
     "font.family": "sans-serif",
@@ -58,11 +59,23 @@ LOOK: Any = {
 }
 
 
-def new_figure(height_in: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
-    """Return a figure in the house's look, and its axes."""
-    with matplotlib.rc_context(LOOK):
-        figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
-        return figure, figure.subplots(rows, columns, **options)
+def in_one_look(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Let a function draw its figure in the house's look, whatever the caller's own settings are."""
+
+    @wraps(draw)
+    def drawn(*arguments: Any, **options: Any) -> Figure:
+        with matplotlib.rc_context(LOOK):
+            return draw(*arguments, **options)
+
+    return drawn
+
+
+def new_figure(
+    height_in: float, rows: int = 1, columns: int = 1, *, width_in: float = WIDTH_IN, **options: Any
+) -> tuple[Figure, Any]:
+    """Return a figure one column wide, and its axes."""
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    return figure, figure.subplots(rows, columns, **options)
 
 
 def colour_of(methods: Sequence[str]) -> dict[str, str]:
@@ -70,6 +83,7 @@ def colour_of(methods: Sequence[str]) -> dict[str, str]:
     return {name: PALETTE[number % len(PALETTE)] for number, name in enumerate(dict.fromkeys(methods))}
 
 
+@in_one_look
 def comparison_figure(
     estimates: Mapping[tuple[str, str], Interval],
     per_subject: pd.DataFrame,
@@ -85,24 +99,22 @@ def comparison_figure(
         label: of the horizontal axis.
     """
     colours = colour_of([method for method, _ in estimates])
-    figure, axes = new_figure(0.55 + 0.42 * len(estimates))
+    figure, axes = new_figure(0.6 + 0.5 * len(estimates))
     rng = np.random.default_rng(0)
     for line, ((method, adaptation), interval) in enumerate(estimates.items()):
         colour, level = colours[method], -float(line)
         people = per_subject[(method, adaptation)].dropna().to_numpy()
-        jitter = level - 0.2 + rng.uniform(-0.05, 0.05, len(people))
-        axes.plot(people, jitter, linestyle="", marker="o", markersize=2.8, color=colour, alpha=0.55, mew=0)
-        axes.plot([interval.low, interval.high], [level, level], color=colour, linewidth=2.2, solid_capstyle="butt")
+        jitter = level - 0.22 + rng.uniform(-0.06, 0.06, len(people))
+        axes.plot(people, jitter, linestyle="", marker="o", markersize=3, color=colour, alpha=0.6, mew=0)
+        axes.plot([interval.low, interval.high], [level, level], color=colour, linewidth=2.4, solid_capstyle="butt")
         axes.plot(interval.estimate, level, marker=MARKERS.get(adaptation, "D"), markersize=6.5, color=colour, mew=0)
         note = "" if adaptation == "none" else f", {adaptation}"
-        axes.text(0.0, level + 0.2, method + note, fontsize=7.5, va="bottom", ha="left")
-        axes.text(
-            1.0, level + 0.2, f"{interval.estimate:.0%}", fontsize=7.5, va="bottom", ha="right", fontweight="bold"
-        )
+        axes.text(0.0, level + 0.18, method + note, va="bottom", ha="left")
+        axes.text(1.0, level + 0.18, f"{interval.estimate:.0%}", va="bottom", ha="right", fontweight="bold")
     for name, value in floors.items():
-        axes.axvline(value, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
-        axes.text(value, 0.72, name, fontsize=6.5, color=MUTED, ha="center", va="bottom")
-    axes.set(xlim=(0, 1), ylim=(-len(estimates) + 0.55, 0.75), yticks=[], xlabel=label)
+        axes.axvline(value, ymax=0.94, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
+        axes.text(value, 0.6, name, fontsize=7, color=MUTED, ha="center", va="bottom")
+    axes.set(xlim=(0, 1), ylim=(-len(estimates) + 0.55, 0.85), yticks=[], xlabel=label)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
@@ -110,6 +122,7 @@ def comparison_figure(
     return figure
 
 
+@in_one_look
 def confusion_figure(counts: np.ndarray, classes: Sequence[str], title: str) -> Figure:
     """Return a confusion map: each row's shares, truth down, prediction across (FacER Fig. 6).
 
@@ -118,7 +131,7 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str], title: str) -> 
     with np.errstate(invalid="ignore"):
         shares = np.nan_to_num(counts / counts.sum(axis=1, keepdims=True))
     n_classes = len(classes)
-    figure, axes = new_figure(0.95 + 0.37 * n_classes)
+    figure, axes = new_figure(0.95 + 0.33 * n_classes, width_in=NARROW_IN)
     for truth in range(n_classes):
         for predicted in range(n_classes):
             share = float(shares[truth, predicted])
@@ -144,6 +157,7 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str], title: str) -> 
     return figure
 
 
+@in_one_look
 def precision_recall_figure(predictions: pd.DataFrame, title: str) -> Figure:
     """Return a precision-recall curve per class with its average precision (FacER Fig. 8)."""
     classes, probabilities = classes_of(predictions), probabilities_of(predictions)
@@ -158,6 +172,7 @@ def precision_recall_figure(predictions: pd.DataFrame, title: str) -> Figure:
             remembered,
             found,
             color=PALETTE[number % len(PALETTE)],
+            drawstyle="steps-pre",
             linestyle=styles[number // len(PALETTE) % len(styles)],
             label=f"{name}  {area[name]:.2f}",
         )
@@ -167,16 +182,18 @@ def precision_recall_figure(predictions: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
+@in_one_look
 def calibration_figure(predictions: pd.DataFrame, title: str, *, equal_mass: bool = False) -> Figure:
     """Return accuracy against confidence per bin, and how many units lie in each bin."""
     correct = (predictions["truth"] == predictions["predicted"]).to_numpy()
     confidence = probabilities_of(predictions).max(axis=1)
     bins = calibration(correct, confidence, equal_mass=equal_mass)
-    figure, (axes, counts) = new_figure(3.2, 2, sharex=True, height_ratios=(4, 1))
+    figure, (axes, counts) = new_figure(3.0, 2, sharex=True, height_ratios=(4, 1), width_in=NARROW_IN)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)))
     axes.vlines(bins["confidence"], bins["accuracy"], bins["confidence"], color=PALETTE[1], linewidth=1.2, alpha=0.7)
-    axes.plot(bins["confidence"], bins["accuracy"], color=PALETTE[0], marker="o", markersize=4, mew=0)
-    axes.text(0.02, 0.95, f"ECE {calibration_error(bins):.3f}", transform=axes.transAxes, va="top", fontweight="bold")
+    axes.plot(bins["confidence"], bins["accuracy"], color=PALETTE[0], linewidth=1)
+    axes.scatter(bins["confidence"], bins["accuracy"], s=8 + 60 * bins["n"] / bins["n"].sum(), color=PALETTE[0], lw=0)
+    axes.text(0.03, 0.95, f"ECE {calibration_error(bins):.3f}", transform=axes.transAxes, va="top", fontweight="bold")
     axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that was right", title=title)
     axes.grid()
     counts.bar(bins["confidence"], bins["n"], width=0.035, color=PALETTE[0], alpha=0.55, linewidth=0)

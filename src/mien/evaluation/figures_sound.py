@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from mien.evaluation.figures import MUTED, PALETTE, new_figure
+from mien.evaluation.figures import MUTED, PALETTE, in_one_look, new_figure
 from mien.probe import Probe
 from mien.sensing.features import Axis, Features
 
@@ -16,6 +17,7 @@ SHOWN_DB = 50.0
 COLOURS = "magma"
 
 
+@in_one_look
 def probe_figure(probe: Probe, n_periods: int = 2) -> Figure:
     """Return the emitted waveform over some periods, and its spectrogram around the band."""
     duration_s = min(max(n_periods * probe.period_s, 0.02), 0.2)
@@ -32,6 +34,7 @@ def probe_figure(probe: Probe, n_periods: int = 2) -> Figure:
     return figure
 
 
+@in_one_look
 def cleaning_figure(raw: np.ndarray, cleaned: np.ndarray, rate_hz: float, band_hz: tuple[float, float]) -> Figure:
     """Return one stretch of sound before and after cleaning: waveforms and spectrograms (FacER Fig. 2).
 
@@ -44,7 +47,7 @@ def cleaning_figure(raw: np.ndarray, cleaned: np.ndarray, rate_hz: float, band_h
     _envelope(axes[0], raw / largest, rate_hz, PALETTE[0], "raw")
     _envelope(axes[0], cleaned / largest, rate_hz, PALETTE[1], "cleaned")
     axes[0].set(ylabel="amplitude", title="Raw and cleaned")
-    axes[0].legend(loc="upper right", ncols=2, handlelength=1)
+    axes[0].legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, handlelength=1, borderaxespad=0.1)
     margin_hz = 0.25 * (band_hz[1] - band_hz[0])
     shown_hz = band_hz[0] - margin_hz, min(band_hz[1] + margin_hz, rate_hz / 2)
     loudest = None
@@ -55,6 +58,7 @@ def cleaning_figure(raw: np.ndarray, cleaned: np.ndarray, rate_hz: float, band_h
     return figure
 
 
+@in_one_look
 def range_figure(before: np.ndarray, after: np.ndarray, range_m: np.ndarray, gate_m: tuple[float, float]) -> Figure:
     """Return the echo's level over distance before and after the direct path is taken out, with the gate shaded.
 
@@ -62,18 +66,19 @@ def range_figure(before: np.ndarray, after: np.ndarray, range_m: np.ndarray, gat
         before, after: (range) magnitudes of compressed periods, averaged.
         range_m: distance of each value.
     """
-    figure, axes = new_figure(2.4)
+    figure, axes = new_figure(3.0)
     largest = np.abs(before).max() or 1.0
     for values, colour, name in ((before, PALETTE[0], "raw"), (after, PALETTE[1], "direct path removed")):
         axes.plot(100 * range_m, _db(np.abs(values) / largest), color=colour, label=name)
     axes.axvspan(100 * gate_m[0], 100 * gate_m[1], color=PALETTE[2], alpha=0.15, linewidth=0)
-    axes.text(50 * sum(gate_m), 1.5, "kept", ha="center", va="bottom", fontsize=7.5, color=PALETTE[2])
-    axes.set(xlabel="distance, cm", ylabel="level, dB", ylim=(-SHOWN_DB - 10, 8), title="After compression")
-    axes.legend(loc="lower left", handlelength=1.2)
+    axes.text(50 * sum(gate_m), -SHOWN_DB - 13, "kept", ha="center", va="bottom", fontsize=7.5, color=PALETTE[2])
+    axes.set(xlabel="distance, cm", ylabel="level, dB", ylim=(-SHOWN_DB - 15, 5), title="After compression")
+    axes.legend(loc="upper right", handlelength=1.2)
     axes.grid()
     return figure
 
 
+@in_one_look
 def echoes_figure(features: Features, rows: Mapping[str, int], span_db: float = 35.0) -> Figure:
     """Return the middle window of one take per class, side by side on one scale: magnitudes in decibels.
 
@@ -95,11 +100,13 @@ def echoes_figure(features: Features, rows: Mapping[str, int], span_db: float = 
             image, origin="lower", aspect="auto", extent=extent, vmin=loudest - span_db, vmax=loudest, cmap=COLOURS
         )
         panel.set_title(name)
-    figure.supxlabel(_label(horizontal), fontsize=8, color=MUTED)
+    for panel in panels[-1]:
+        panel.set_xlabel(_label(horizontal))
+        panel.xaxis.set_major_locator(MaxNLocator(4))
     figure.supylabel(_label(vertical), fontsize=8, color=MUTED)
-    bar = figure.colorbar(drawn, ax=panels, location="bottom", aspect=40, pad=0.02, shrink=0.6)
+    bar = figure.colorbar(drawn, ax=panels, location="top", aspect=45, pad=0.015, shrink=0.7)
     bar.outline.set_visible(False)  # type: ignore[operator]
-    bar.ax.set_xlabel("level, dB")
+    bar.ax.set_title("level, dB", fontsize=8, fontweight="normal", color=MUTED, loc="center")
     return figure
 
 

@@ -79,8 +79,9 @@ def table_html(
             cells.append(f"<{tag}>{escape(text)}</{tag.split()[0]}>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     return (
+        f'<div class="table"><p class="caption">{escape(caption)}</p>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div></div>"
     )
 
 
@@ -88,3 +89,8 @@ def facts_html(facts: Mapping[str, str]) -> str:
     """Return names and values as a description list."""
     rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
     return f'<dl class="facts">{rows}</dl>'
+
+
+def more_html(title: str, html: str) -> str:
+    """Return what a reader may open."""
+    return f"<details><summary>{escape(title)}</summary>{html}</details>"

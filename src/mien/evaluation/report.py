@@ -13,7 +13,7 @@ import pandas as pd
 from mien import __version__
 from mien.datasets.study import Study
 from mien.evaluation.figures import colour_of
-from mien.evaluation.inline import facts_html, hue, table_html
+from mien.evaluation.inline import facts_html, hue, more_html, table_html
 from mien.evaluation.report_sound import sound_sections
 from mien.evaluation.report_tables import (
     calibrations,
@@ -108,15 +108,23 @@ def page(reading: Reading) -> str:
 
 
 def tiles(reading: Reading) -> str:
-    """Return one large number per method and adaptation."""
+    """Return one large number per method, and its adaptations' numbers below it."""
     colours = colour_of([case.method for case in reading.cases])
-    found = [
-        f'<div class="tile" style="--hue: {hue(colours[case.method])}"><span class="name">{escape(case.method)}</span>'
-        f'<p class="number">{percent(case.interval.estimate)}</p><p class="range">{between(case.interval)}</p>'
-        f'<p class="how">{HOW[case.adaptation]}</p></div>'
-        for case in reading.cases
-    ]
-    return f'<div class="tiles">{"".join(found)}</div>'
+    found = []
+    for method, colour in colours.items():
+        first, *others = [case for case in reading.cases if case.method == method]
+        more = "".join(
+            f"<li><strong>{percent(case.interval.estimate)}</strong> <span>({between(case.interval)})</span> "
+            f"{escape(HOW[case.adaptation])}</li>"
+            for case in others
+        )
+        found.append(
+            f'<li class="tile" style="--hue: {hue(colour)}"><p class="name">{escape(method)}</p>'
+            f'<p class="number">{percent(first.interval.estimate)}</p>'
+            f'<p class="range">({between(first.interval)}) {escape(HOW[first.adaptation])}</p>'
+            f"{f'<ul>{more}</ul>' if more else ''}</li>"
+        )
+    return f'<ul class="tiles">{"".join(found)}</ul>'
 
 
 def split(reading: Reading) -> str:
@@ -161,14 +169,15 @@ def study_facts(reading: Reading) -> str:
         "Seeds of the evaluation": ", ".join(map(str, reading.plan["seeds"])),
         "Digest of its tables": str(reading.plan["data_digest"])[:16],
     }
-    if generator:
-        facts |= {"Level": str(reading.level()), "Seed of the simulation": str(generator.get("seed", "n/a"))}
-        facts |= {
-            f"Simulator: {name}": _plain(generator[name]) for name in ("by", "version", "face") if name in generator
-        }
-        if isinstance(generator.get("level"), Mapping):
-            facts |= {f"Level: {name}": _plain(value) for name, value in generator["level"].items() if name != "name"}
-    return facts_html(facts)
+    if not generator:
+        return facts_html(facts)
+    facts |= {"Level": str(reading.level()), "Seed of the simulation": str(generator.get("seed", "n/a"))}
+    known = {name: generator[name] for name in ("by", "version", "face") if name in generator}
+    level = generator.get("level")
+    if isinstance(level, Mapping):
+        known |= {f"level: {name}": value for name, value in level.items() if name != "name"}
+    how = {name.replace("_", " "): _plain(value) for name, value in known.items()}
+    return facts_html(facts) + more_html("How it was simulated", facts_html(how))
 
 
 def again(reading: Reading) -> str:
@@ -227,4 +236,4 @@ def _plain(value: Any) -> str:
         return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(_plain(item) for item in value)
-    return str(value)
+    return "none" if value is None else str(value)

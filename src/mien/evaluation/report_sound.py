@@ -9,9 +9,9 @@ from mien.datasets.extract import extract
 from mien.datasets.study import Study
 from mien.errors import MienError
 from mien.evaluation.figures_sound import cleaning_figure, echoes_figure, probe_figure, range_figure
-from mien.evaluation.inline import figure_html, grid_html, svg
+from mien.evaluation.inline import facts_html, figure_html, grid_html, svg
 from mien.evaluation.report_words import Reading
-from mien.probe import Chirp, Composite, Probe, describe, probe_from_json
+from mien.probe import SPEED_OF_SOUND_M_S, Chirp, Composite, Probe, describe, probe_from_json
 from mien.sensing.echoes import find_echoes, gated_waveforms
 from mien.sensing.features import FrontEnd
 from mien.sensing.front_ends import front_end_from_json
@@ -25,15 +25,21 @@ SHOWN_PERIODS = 2
 def emitted(reading: Reading) -> str:
     """Return the figure and the facts of what was emitted."""
     probe = probe_from_json(dict(reading.facts["study"]["probe"]))
-    words = f"What the loudspeaker plays: {describe(probe)}."
     chirp = chirp_in(probe)
+    facts = {"Probe": describe(probe), "Band": f"{probe.band_hz[0]:,.0f} to {probe.band_hz[1]:,.0f} Hz"}
+    facts["Heard by people"] = "inaudible to most adults" if probe.band_hz[0] >= 18_000 else "audible"
     if chirp is not None:
-        words += (
-            f" Two echoes separate from {100 * chirp.range_cell_m():.1f} cm on (c = 340 m/s); one millimetre of "
-            f"motion turns an echo's phase by {720 * chirp.center_hz / 340 / 1000:.0f} degrees."
-        )
+        gate_hz = [chirp.beat_hz(distance_m) for distance_m in (0.25, 0.50)]
+        facts |= {
+            "Range cell, c / 2B": f"{100 * chirp.range_cell_m():.2f} cm",
+            "One sample of delay": f"{1000 * chirp.sample_range_m():.2f} mm",
+            "Echo of 25 to 50 cm": f"beats at {gate_hz[0]:.0f} to {gate_hz[1]:.0f} Hz",
+            "1 mm of motion": f"turns an echo's phase by {0.72 * chirp.center_hz / SPEED_OF_SOUND_M_S:.0f} degrees",
+            "Farthest clear echo": f"{chirp.longest_range_m:.2f} m",
+        }
     picture = svg(probe_figure(probe), f"Waveform and spectrogram of the probe: {describe(probe)}")
-    return figure_html(picture, f"{words} {reading.origin_words()}")
+    caption = f"What the loudspeaker plays: waveform, and its frequency over time. {reading.origin_words()}"
+    return grid_html([figure_html(picture, caption), facts_html(facts)], "two")
 
 
 def chirp_in(probe: Probe | None) -> Chirp | None:

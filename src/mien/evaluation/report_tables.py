@@ -1,7 +1,5 @@
 """The part of a report that is about figures: scores, confusions, classes, people, tests, calibration, floors."""
 
-from html import escape
-
 import pandas as pd
 
 from mien.evaluation.figures import (
@@ -11,8 +9,16 @@ from mien.evaluation.figures import (
     confusion_of,
     precision_recall_figure,
 )
-from mien.evaluation.inline import figure_html, grid_html, svg, table_html
-from mien.evaluation.metrics import average_precision, f1, precision, probabilities_of, recall
+from mien.evaluation.inline import figure_html, grid_html, more_html, svg, table_html
+from mien.evaluation.metrics import (
+    average_precision,
+    calibration,
+    calibration_error,
+    f1,
+    precision,
+    probabilities_of,
+    recall,
+)
 from mien.evaluation.report_words import SCORE, SCORE_WORDS, Reading, percent
 from mien.evaluation.statistics import EXACT_UP_TO, N_DRAWS, N_FLIPS, paired_tests
 
@@ -31,34 +37,23 @@ def compared(reading: Reading) -> str:
     picture = figure_html(
         svg(figure, "; ".join(f"{c.name} {percent(c.interval.estimate)}" for c in reading.cases)), caption
     )
-    return grid_html([picture, scores_table(reading)], "two")
+    windows = more_html("Scores of single windows", scores_table(reading, "window")) if reading.unit == "take" else ""
+    return grid_html([picture, f"<div>{scores_table(reading, reading.unit)}{windows}</div>"], "wide")
 
 
-def scores_table(reading: Reading) -> str:
-    """Return every score of every case, takes and windows."""
-    table = reading.scores
-    shown = pd.DataFrame(
-        {
-            "case": [_name(m, a) for m, a in zip(table["method"], table["adaptation"], strict=True)],
-            "unit": table["scored_unit"],
-            "balanced": table["balanced_accuracy"],
-            "accuracy": table["accuracy"],
-            "macro": table["macro_f1"],
-            "low": [f"{a:.2f}–{b:.2f}" for a, b in zip(table["macro_f1_low"], table["macro_f1_high"], strict=True)],
-            "ece": table["ece"],
-        }
-    )
-    headers = {
-        "case": "Method",
-        "unit": "Scored",
-        "balanced": "Balanced accuracy",
-        "accuracy": "Accuracy",
-        "macro": "Macro-F1",
-        "low": "95 %",
-        "ece": "ECE",
-    }
-    formats = {name: _three for name in ("balanced", "accuracy", "macro", "ece")}
-    return table_html(shown, "All scores; the interval is that of macro-F1 over people.", formats, headers)
+def scores_table(reading: Reading, unit: str) -> str:
+    """Return every score of every case in one unit."""
+    table = reading.scores[reading.scores["scored_unit"] == unit]
+    names = {"method": "Method", "balanced_accuracy": "Balanced", "accuracy": "Accuracy", "macro_f1": "Macro-F1"}
+    shown = table.assign(
+        method=[_name(m, a) for m, a in zip(table["method"], table["adaptation"], strict=True)],
+        between=[
+            f"{low:.2f}–{high:.2f}" for low, high in zip(table["macro_f1_low"], table["macro_f1_high"], strict=True)
+        ],
+    )[[*names, "between", "ece"]]
+    formats = {name: _three for name in ("balanced_accuracy", "accuracy", "macro_f1", "ece")}
+    caption = f"Scores of {unit}s. Balanced: mean recall over classes. 95 %: interval of macro-F1 over people."
+    return table_html(shown, caption, formats, names | {"between": "95 %", "ece": "ECE"})
 
 
 def confusions(reading: Reading) -> str:
@@ -93,9 +88,9 @@ def per_class(reading: Reading) -> str:
         tables.append(table_html(table, f"{case.name}, {reading.unit}s", formats, headers))
         picture = svg(precision_recall_figure(case.scored, case.name), f"Precision-recall curves of {case.name}")
         figures.append(figure_html(picture, f"{case.name}: precision against recall. {reading.origin_words()}"))
-    return grid_html(tables[:1] + figures[:1], "two") + _more(
-        "The other methods and adaptations", grid_html(tables[1:] + figures[1:], "two") if tables[1:] else ""
-    )
+    shown = [piece for pair in zip(tables, figures, strict=True) for piece in pair]
+    rest = more_html("The other methods and adaptations", grid_html(shown[2:], "two")) if shown[2:] else ""
+    return grid_html(shown[:2], "two") + rest
 
 
 def per_person(reading: Reading) -> str:
@@ -121,10 +116,11 @@ def tests(reading: Reading) -> str:
     table = paired_tests(people, pairs)
     smallest = 2 / 2**reading.n_subjects
     ways = "all ways" if reading.n_subjects <= EXACT_UP_TO else f"{N_FLIPS:,} random ways"
+    too_few = ": too few to show any difference at 0.05" if smallest > 0.05 else ""
     words = (
-        f"<p>Each person's difference between two methods, tested by flipping its sign ({ways}). p is corrected for the number "
-        f"of comparisons (Holm). With {reading.n_subjects} people the smallest p there can be is {smallest:.2g} before "
-        f"correction{': too few to show any difference at 0.05' if smallest > 0.05 else ''}.</p>"
+        f"<p>Each person's difference between two methods, tested by flipping its sign ({ways}). p is corrected for "
+        f"the number of comparisons (Holm). With {reading.n_subjects} people the smallest p there can be is "
+        f"{smallest:.2g} before correction{too_few}.</p>"
     )
     shown = table.assign(
         pair=table["first"] + " − " + table["second"],
@@ -137,7 +133,7 @@ def tests(reading: Reading) -> str:
         "p": "p",
         "p_holm": "p (Holm)",
     }
-    formats = {"difference": lambda value: f"{100 * value:+.1f} points", "p": _p, "p_holm": _p}
+    formats = {"difference": lambda value: f"{100 * value:+.1f} points".replace("-", "−"), "p": _p, "p_holm": _p}
     return words + table_html(shown, f"Differences of {reading.unit}s {SCORE_WORDS}.", formats, headers)
 
 
@@ -145,10 +141,13 @@ def calibrations(reading: Reading) -> str:
     """Return reliability curves and the expected calibration error of each case."""
     figures = []
     for case in reading.cases:
-        picture = calibration_figure(case.scored, case.name)
-        figures.append(
-            figure_html(svg(picture, f"Calibration of {case.name}"), f"{case.name}. {reading.origin_words()}")
-        )
+        picture = svg(calibration_figure(case.scored, case.name), f"Calibration of {case.name}")
+        correct = (case.scored["truth"] == case.scored["predicted"]).to_numpy()
+        sure = probabilities_of(case.scored).max(axis=1)
+        width, mass = (calibration_error(calibration(correct, sure, equal_mass=mass)) for mass in (False, True))
+        words = f"{case.name}: ECE {width:.3f} (bins of equal mass: {mass:.3f}); mean confidence"
+        words = f"{words} {percent(sure.mean())}, right {percent(correct.mean())}. {reading.origin_words()}"
+        figures.append(figure_html(picture, words))
     words = (
         "<p>On the dashed line a confidence of 70 % is right 70 % of the time; below it the method is too sure. ECE is "
         "the mean distance from that line, weighted by how many fall into each of 15 bins; 0 is perfect.</p>"
@@ -168,10 +167,6 @@ def floors_table(reading: Reading) -> str:
     }
     formats = {name: _three for name in ("accuracy", "balanced_accuracy", "macro_f1")}
     return table_html(table, "Any figure must be read against these.", formats, headers)
-
-
-def _more(title: str, html: str) -> str:
-    return f"<details><summary>{escape(title)}</summary>{html}</details>" if html else ""
 
 
 def _name(method: str, adaptation: str) -> str:

@@ -15,9 +15,9 @@ from mien.evaluation.statistics import Interval, confusions_by_subject, interval
 SCORE = "balanced_accuracy"
 SCORE_WORDS = "named right, every class counting the same"
 HOW = {
-    "none": "as trained, nothing known of the people scored",
-    "inductive": "adapted to one half of each person's unlabelled takes, scored on the other half",
-    "transductive": "adapted to the very takes it is scored on, without their labels",
+    "none": "as trained, nothing known of the takes scored",
+    "inductive": "after adapting to half of each person's takes, without labels, to score the other half",
+    "transductive": "after adapting to the very takes it is scored on, without labels",
 }
 
 
@@ -118,8 +118,8 @@ def read(results: Results, study: Study | None, command: str | None = None) -> R
 
 
 def percent(value: float) -> str:
-    """Return a share as whole percent, as in '41 %'."""
-    return f"{100 * value:.0f} %"
+    """Return a share as whole percent, as in '41 %'; the space does not break."""
+    return f"{100 * value:.0f}\u00a0%"
 
 
 def between(interval: Interval) -> str:
@@ -136,7 +136,7 @@ def heading(reading: Reading) -> str:
     what = (
         f"{len(reading.classes)} expressions" if "happiness" in reading.classes else f"{len(reading.classes)} classes"
     )
-    whom = {True: " on people never heard", False: ""}["subject" in reading.disjoint_by]
+    whom = {True: ", on people never heard", False: ""}["subject" in reading.disjoint_by]
     return ("Simulated: " if reading.simulated else "") + f"{what} told from echoes{whom}"
 
 
@@ -152,9 +152,9 @@ def lead(reading: Reading) -> str:
         f"({between(plain.interval)} if other people had been drawn). Guessing names "
         f"{percent(reading.floors['chance'][SCORE])} right."
     ]
-    words = [f"{percent(case.interval.estimate)} {HOW[case.adaptation]}" for case in first[1:]]
+    words = [f"{percent(case.interval.estimate)} right {HOW[case.adaptation]}" for case in first[1:]]
     if words:
-        sentences.append(f"Adapted to those people without their labels: {'; '.join(words)}.")
+        sentences.append(f"It named {', and '.join(words)}.")
     others = [case for case in reading.cases if case.method != plain.method]
     if others:
         best = max(others, key=lambda case: case.interval.estimate)
@@ -211,18 +211,19 @@ def limits(reading: Reading) -> list[str]:
             "A first use: adapted figures need takes of the person beforehand, and the transductive ones come from the "
             "very takes they were adapted to."
         )
-    found += [f"Another {name}: all takes were made with {value}." for name, value in _constants(reading.study).items()]
+    found += _constants(reading.study)
     if len(reading.plan["seeds"]) == 1:
         found.append("How much chance in learning matters: one seed was run; another may differ by several points.")
     return found
 
 
-def _constants(study: Study | None) -> dict[str, str]:
-    """Return columns that hold one value throughout, of those that matter to a listener."""
+def _constants(study: Study | None) -> list[str]:
+    """Return a sentence for each condition, of those that matter to a listener, that was the same throughout."""
     if study is None:
-        return {}
-    names = [name for name in ("place", "device", "mask") if name in study.table]
-    return {name: str(study.table[name].iloc[0]) for name in names if study.table[name].nunique() == 1}
+        return []
+    names = [name for name in ("place", "device", "mask") if name in study.table and study.table[name].nunique() == 1]
+    words = {"place": "Other places", "device": "Other devices", "mask": "Faces with a mask, or without"}
+    return [f"{words[name]}: in all takes, {name} is '{study.table[name].iloc[0]}'." for name in names]
 
 
 def disjoint_words(names: Sequence[str]) -> str:
