@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.simulate.own_mesh import HeadMesh
-from mien.simulate.own_surface import EYE_CENTRE_MM, MOUTH_HALF_WIDTH_MM, seam_height, surface_normals
+from mien.simulate.own_surface import EYE_CENTRE_MM, MOUTH_HALF_WIDTH_MM, fall_onto_head, seam_height, surface_normals
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Pull:
     lip: str = "both"
 
 
+_BONY = 0.5  # chosen: eyebrows ride on a pad of fat, the forehead on bone
 _LID_STEP_MM = 2.0  # a lid that closes lays its thickness over the eyeball
 
 
@@ -60,10 +61,33 @@ class HeadFields:
 
     def pull(self, pull: Pull) -> np.ndarray:
         """Return the field of one pull on the left side."""
-        window = self.window(pull.at, pull.reach) * self.front
+        return self._shares(pull)[:, None] * (np.asarray(pull.move) + pull.out * self.normals)
+
+    def slide(self, pulls: tuple[Pull, ...]) -> np.ndarray:
+        """Return the field of several pulls of skin that slides over what lies below it.
+
+        Over bone the surface keeps its shape while the skin slides along it; flesh carries its shape along. Brow,
+        forehead and the bridge of the nose are taken half as the one and half as the other; cheeks, lips and chin
+        are flesh.
+        """
+        move = np.zeros_like(self.points)
+        raised = np.zeros_like(self.points)
+        for pull in pulls:
+            share = self._shares(pull)[:, None]
+            move += share * np.asarray(pull.move)
+            raised += share * pull.out * self.normals
+        bone = _BONY * smooth_step(self.points[:, 1], 5.0, 32.0)
+        sliding = np.flatnonzero((bone > 0) & (np.linalg.norm(move, axis=1) > 1e-3))
+        if len(sliding):
+            fallen = fall_onto_head(self.points[sliding] + move[sliding]) - self.points[sliding]
+            move[sliding] += bone[sliding, None] * (fallen - move[sliding])
+        return move + raised
+
+    def _shares(self, pull: Pull) -> np.ndarray:
+        share = self.window(pull.at, pull.reach) * self.front
         if pull.lip != "both":
-            window = window * (self.below_lips if pull.lip == "lower" else 1.0 - self.below_lips)
-        return window[:, None] * (np.asarray(pull.move) + pull.out * self.normals)
+            share = share * (self.below_lips if pull.lip == "lower" else 1.0 - self.below_lips)
+        return share
 
     def window(self, at: tuple[float, float], reach: tuple[float, float]) -> np.ndarray:
         """Return (point) 1 in the middle of an ellipse, 0 outside, with two continuous derivatives."""

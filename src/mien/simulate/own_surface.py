@@ -170,3 +170,15 @@ def surface_normals(points: np.ndarray, step_mm: float = 0.3) -> np.ndarray:
         [head_distance(points + shift) - head_distance(points - shift) for shift in step_mm * np.eye(3)], axis=1
     )
     return gradient / np.linalg.norm(gradient, axis=1, keepdims=True)
+
+
+def fall_onto_head(points: np.ndarray, n_steps: int = 2) -> np.ndarray:
+    """Return the points of the head's surface below or above points near it, by Newton's method."""
+    for _ in range(n_steps):
+        distance = head_distance(points)
+        step_mm = 0.1
+        gradient = np.stack(
+            [(head_distance(points + shift) - distance) / step_mm for shift in step_mm * np.eye(3)], axis=1
+        )
+        points = points - (distance / np.einsum("ij,ij->i", gradient, gradient))[:, None] * gradient
+    return points

@@ -142,9 +142,7 @@ def action_units(fields: HeadFields) -> tuple[tuple[str, ...], np.ndarray]:
     names: list[str] = []
     displacements: list[np.ndarray] = []
     for unit, pulls in sorted((_SIDED | _MIDDLE).items()):
-        field = np.zeros_like(fields.points)
-        for pull in pulls:
-            field += fields.pull(pull)
+        field = fields.slide(pulls)
         if unit in _SIDED:
             left = fields.one_side(field + _lids(fields, unit))
             names += [f"AU{unit}_L", f"AU{unit}_R"]
