@@ -6,6 +6,7 @@ and half a degree of it is 0.01 mm of face.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy import fft
@@ -162,9 +163,15 @@ def fractional_delay(samples: np.ndarray, delay_samples: float) -> np.ndarray:
     return fft.irfft(spectrum, n_padded)[..., :n_samples]
 
 
+@lru_cache(maxsize=1)
+def _kaiser_window() -> tuple[np.ndarray, np.ndarray]:
+    """Return positions from 0 (middle) to 1 (edge) and a Kaiser window (beta 9) there, for interpolation to 1e-7."""
+    position = np.linspace(0.0, 1.0, 8193)
+    return position, np.i0(9.0 * np.sqrt(1 - position**2)) / np.i0(9.0)
+
+
 def _kaiser_sinc(offset: np.ndarray, half_width: int, cutoff: float) -> np.ndarray:
-    inside = np.clip(1 - (offset / half_width) ** 2, 0.0, None)
-    return cutoff * np.sinc(cutoff * offset) * np.i0(9.0 * np.sqrt(inside)) / np.i0(9.0)
+    return cutoff * np.sinc(cutoff * offset) * np.interp(np.abs(offset) / half_width, *_kaiser_window(), right=0.0)
 
 
 def resample(samples: np.ndarray, ratio: float, half_width: int = 64) -> np.ndarray:

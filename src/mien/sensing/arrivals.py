@@ -82,7 +82,7 @@ def first_peak(profile: np.ndarray, look_back: int) -> int:
 
 
 def first_arrival_s(spectrum: np.ndarray, grid: PeriodGrid) -> float:
-    """Return the delay of the first arrival in a compressed (freq) spectrum, from half a period before the onset on."""
+    """Return the delay of the first arrival in a compressed (freq) spectrum, between half a period before and after."""
     n_fine = OVERSAMPLING * grid.n_cells
     padded = np.zeros(n_fine, dtype=complex)
     half = (grid.n_cells + 1) // 2

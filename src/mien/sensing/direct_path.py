@@ -85,8 +85,12 @@ def remove_direct_path(
     slope = (grid.freq_hz - grid.chirp.center_hz) / grid.chirp.bandwidth_hz
     basis = np.stack([template_within, slope * template_within], axis=1)
     shape = np.stack([template, slope * template], axis=1)
-    normal = basis @ basis.conj().swapaxes(-1, -2)
-    scale = within @ basis.conj().swapaxes(-1, -2) @ np.linalg.pinv(normal, hermitian=True)
+    adjoint = basis.conj().swapaxes(-1, -2)
+    normal = basis @ adjoint
+    # A channel that is silent has no template; the ridge, far below rounding, then makes its scale zero.
+    ridge = 1e-14 * np.trace(normal, axis1=-2, axis2=-1).real + np.finfo(float).tiny
+    normal = normal + ridge[:, None, None] * np.eye(2)
+    scale = (np.linalg.solve(normal.swapaxes(-1, -2), (within @ adjoint).swapaxes(-1, -2))).swapaxes(-1, -2)
     before = float(np.sum(np.abs(within) ** 2))
     after = float(np.sum(np.abs(within - scale @ basis) ** 2))
     floor = np.finfo(float).eps ** 2 * before + np.finfo(float).tiny

@@ -1,7 +1,7 @@
 """The front ends by name: to and from JSON, and from a line of text."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from mien.errors import ModelError
@@ -36,17 +36,17 @@ def front_end_from_json(values: dict[str, Any]) -> FrontEnd:
         kind = values.get("kind") if isinstance(values, dict) else values
         raise ModelError(f"front end {kind!r} is unknown; known are {', '.join(_KINDS)}")
     cls = _KINDS[values["kind"]]
-    fields = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name != "kind"}
-    unknown = sorted(set(fields) - set(cls.__dataclass_fields__))
+    known = [field.name for field in fields(cls)]
+    options = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name != "kind"}
+    unknown = sorted(set(options) - set(known))
     if unknown:
         raise ModelError(
-            f"a {values['kind']} front end has no option {', '.join(unknown)}; "
-            f"it has {', '.join(cls.__dataclass_fields__)}"
+            f"a {values['kind']} front end has no option {', '.join(unknown)}; it has {', '.join(known)}"
         )
     try:
-        return cls(**fields)
+        return cls(**options)
     except (TypeError, ValueError) as error:
-        raise ModelError(f"a {values['kind']} front end cannot be made of {fields}: {error}") from None
+        raise ModelError(f"a {values['kind']} front end cannot be made of {options}: {error}") from None
 
 
 def parse_front_end(text: str) -> FrontEnd:

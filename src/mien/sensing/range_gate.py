@@ -9,7 +9,7 @@ References: FacER section IV-A-2, Eq. 1, 4, 5; Richards, Fundamentals of Radar S
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from scipy import fft
@@ -18,6 +18,7 @@ from mien.dsp import raised_cosine_step, speed_of_sound
 from mien.sensing.period_grid import PeriodGrid
 
 Taper = Literal["matched", "flat", "hann"]
+Distance = TypeVar("Distance", float, np.ndarray)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class RangeGate:
     def speed_m_s(self) -> float:
         return speed_of_sound(self.temperature_c)
 
-    def delay_s(self, distance_m: float | np.ndarray) -> float | np.ndarray:
+    def delay_s(self, distance_m: Distance) -> Distance:
         """Return how long after the direct path an echo from `distance_m` arrives, ``(2 R - direct) / c``."""
         return (2 * distance_m - self.direct_path_m) / self.speed_m_s
 

@@ -18,7 +18,7 @@ from scipy import fft
 from mien.errors import ProbeNotFound
 from mien.probe import Chirp, describe
 from mien.recording import Recording
-from mien.sensing.arrivals import LOOK_BACK_S, first_arrival_s, phase_track, smooth_compression
+from mien.sensing.arrivals import LOOK_BACK_S, envelope_peak, first_arrival_s, phase_track, smooth_compression
 from mien.sensing.period_grid import (
     PeriodGrid,
     aligned_periods,
@@ -48,7 +48,7 @@ class Synchronisation:
         start_sample: first onset of the direct path in the recording, 0 <= start < period.
         drift_ppm: how much faster the recorder's clock ticks than the emitter's; a period lasts
             ``samples_per_period (1 + drift_ppm 1e-6)`` samples.
-        peak_to_floor: peak of the compressed sum of all periods over its median.
+        peak_to_floor: peak of the compressed sum of all periods over its floor.
         n_periods: how many columns the recording yields.
         first_period: the first column's period, counted from `start_sample`: 0, or -1 if the recording holds more of
             the sweep before `start_sample` than of its last one.
@@ -157,17 +157,28 @@ def _cut(sync: Synchronisation, signal: np.ndarray, n_samples: int, grid: Period
 
 
 def _peak_to_floor(spectra: np.ndarray, grid: PeriodGrid) -> float:
-    """Return the peak of the matched filter's output over its median, from (period freq) spectra."""
+    """Return the peak of the matched filter's output over its floor, from (period freq) spectra.
+
+    The floor is the median, or a higher quantile scaled to the median of noise where that is more: a click in silence
+    leaves most of a period empty, yet is smeared by the filter over as much of it as the sweep lasts.
+    """
     compressed = np.abs(fft.ifft(spectra.mean(axis=0) * grid.sweep.conj() * grid.gain))
-    floor = float(np.median(compressed))
+    smeared = 1 - min(max(0.5 * grid.chirp.sweep_s / grid.chirp.period_s, 0.1), 0.5)
+    middle, upper = np.quantile(compressed, (0.5, smeared))
+    floor = max(float(middle), float(upper) * np.sqrt(np.log(0.5) / np.log(1 - smeared)))
     return float(compressed.max()) / floor if floor > 0 else 0.0
 
 
-def _onsets(sync: Synchronisation, spectra: np.ndarray, n_samples: int, grid: PeriodGrid) -> np.ndarray:
-    """Return (period) better onsets in samples, from (period freq) spectra cut by `sync`."""
+def _onsets(sync: Synchronisation, spectra: np.ndarray, n_samples: int, grid: PeriodGrid, search: bool) -> np.ndarray:
+    """Return (period) better onsets in samples, from (period freq) spectra cut by `sync`.
+
+    Args:
+        search: look for the first arrival; otherwise it is the peak next to the onsets known.
+    """
     chirp, starts = grid.chirp, sync.starts_sample
     smooth = smooth_compression(grid)
-    delay_s = first_arrival_s(spectra.mean(axis=0) * smooth, grid)
+    folded = spectra.mean(axis=0) * smooth
+    delay_s = first_arrival_s(folded, grid) if search else envelope_peak(folded, grid.offset_hz, 0.0)
     arrival = spectra @ (smooth * np.exp(2j * np.pi * grid.offset_hz * delay_s))
     whole = (starts >= 0) & (starts + chirp.samples_per_sweep <= n_samples)
     weight = whole.astype(float) if whole.sum() > 1 else np.ones(len(starts))
@@ -223,10 +234,10 @@ def synchronised_periods(recording: Recording) -> tuple[Synchronisation, np.ndar
     if not ratio >= NEEDED_PEAK_TO_FLOOR:
         raise _not_found(recording, chirp, ratio)
     sync = replace(sync, peak_to_floor=ratio)
-    sync = _new_columns(sync, _onsets(sync, spectra[sync.channel], n_samples, grid), n_samples, grid)
+    sync = _new_columns(sync, _onsets(sync, spectra[sync.channel], n_samples, grid, search=True), n_samples, grid)
     spectra = _cut(sync, signal, n_samples, grid)
-    onsets = _onsets(sync, spectra[sync.channel], n_samples, grid)
-    # The second step is below a hundredth of a sample unless the first found an earlier arrival: no third cut.
+    onsets = _onsets(sync, spectra[sync.channel], n_samples, grid, search=False)
+    # What is left to move is far less than a cell: a turn of the phases does it, no third cut.
     return _same_columns(sync, onsets), spectra * delay_phases(onsets - sync.starts_sample, grid)
 
 

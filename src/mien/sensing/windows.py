@@ -63,10 +63,17 @@ def window_features(
 class GateOptions(Protocol):
     """The options of a front end that say which distances it keeps."""
 
-    near_m: float
-    far_m: float
-    direct_path_m: float
-    temperature_c: float
+    @property
+    def near_m(self) -> float: ...
+
+    @property
+    def far_m(self) -> float: ...
+
+    @property
+    def direct_path_m(self) -> float: ...
+
+    @property
+    def temperature_c(self) -> float: ...
 
 
 def known_fact(recording: Recording, name: str, otherwise: float) -> float:
