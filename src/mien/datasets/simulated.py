@@ -45,14 +45,15 @@ def simulate_study(
         StudyWriter(path, path.name, "simulated", options.probe, _generator(stage), resume=resume) as writer,
         bar() as bars,
     ):
-        known = {subject for subject, _, _ in writer.done}
+        done = frozenset((subject, session, take) for subject, session, take in writer.done)
+        known = {subject for subject, _, _ in done}
         task = bars.add_task(
             f"simulating {path.name}",
             total=options.n_subjects * options.n_takes_per_subject,
-            completed=len(writer.done),
+            completed=len(done),
             visible=progress,
         )
-        for take in simulate_takes(options, done=frozenset(writer.done), n_jobs=n_jobs):
+        for take in simulate_takes(options, done=done, n_jobs=n_jobs):
             if take.plan.subject not in known:
                 writer.add_participant(take.plan.subject, **_facts_of(stage.person(take.plan.subject_index)))
                 known.add(take.plan.subject)

@@ -93,7 +93,6 @@ def frame_period_s(probe: Probe) -> float:
     return min(periods, default=TONE_FRAME_S)
 
 
-@lru_cache(maxsize=8)
 def harmonics(probe: Probe) -> Harmonics:
     """Return the Fourier series of a chirp's closed form, or the tones.
 
@@ -104,14 +103,19 @@ def harmonics(probe: Probe) -> Harmonics:
         tones_hz = np.array(probe.tones_hz)
         # A sine is Re(-j exp(jwt)); the factor 2 of the sum is in the series' convention.
         return Harmonics(tones_hz, np.full(len(tones_hz), -0.5j / len(tones_hz)), probe.period_s, np.zeros(0, int))
-    if not isinstance(probe, Chirp):
-        raise ProbeError(f"the simulator renders chirps and pure tones, alone or together; {probe.kind} was asked for")
-    n_dense = 2 ** int(np.ceil(np.log2(16 * probe.high_hz * probe.period_s)))
-    series = np.fft.rfft(probe.at(np.arange(n_dense) * probe.period_s / n_dense)) / n_dense
-    first = max(1, int(np.floor((probe.low_hz - SKIRT_HZ) * probe.period_s)))
-    highest_hz = min(probe.high_hz + SKIRT_HZ, probe.rate_hz / 2)
-    steps = np.arange(first, int(np.ceil(highest_hz * probe.period_s)))
-    return Harmonics(steps / probe.period_s, series[steps], probe.period_s, steps)
+    if isinstance(probe, Chirp):
+        return _series(probe)
+    raise ProbeError(f"the simulator renders chirps and pure tones, alone or together; {probe.kind} was asked for")
+
+
+@lru_cache(maxsize=8)
+def _series(chirp: Chirp) -> Harmonics:
+    n_dense = 2 ** int(np.ceil(np.log2(16 * chirp.high_hz * chirp.period_s)))
+    series = np.fft.rfft(chirp.at(np.arange(n_dense) * chirp.period_s / n_dense)) / n_dense
+    first = max(1, int(np.floor((chirp.low_hz - SKIRT_HZ) * chirp.period_s)))
+    highest_hz = min(chirp.high_hz + SKIRT_HZ, chirp.rate_hz / 2)
+    steps = np.arange(first, int(np.ceil(highest_hz * chirp.period_s)))
+    return Harmonics(steps / chirp.period_s, series[steps], chirp.period_s, steps)
 
 
 def interpolation_matrix(grid_hz: np.ndarray, wanted_hz: np.ndarray, shortest_s: float, longest_s: float) -> np.ndarray:

@@ -153,6 +153,12 @@ class Reflectors:
         phases = np.exp(-2j * np.pi * frequencies_hz.mean() * moved_s)
         return np.einsum("tce,cfe->tcf", phases, turns, optimize=True)
 
+    def joined(self, other: "Reflectors") -> "Reflectors":
+        """Return these points and others."""
+        return Reflectors(
+            np.concatenate([self.positions_m, other.positions_m]), np.concatenate([self.amplitudes, other.amplitudes])
+        )
+
     def scaled(self, rms: float, frequencies_hz: np.ndarray) -> "Reflectors":
         """Return the same points with the first microphone's root mean square over the frequencies at `rms`."""
         found = np.sqrt(np.mean(np.abs(self.channel(frequencies_hz, MICROPHONES_M[:1])) ** 2))
@@ -169,7 +175,9 @@ def far_clutter(place: Place, rng: np.random.Generator) -> Reflectors:
     return _scatter_anew(place.far, 0.05, rng)
 
 
-def _scatter_anew(rows: tuple[tuple[float, float, float, float], ...], spread_m: float, rng: np.random.Generator):
+def _scatter_anew(
+    rows: tuple[tuple[float, float, float, float], ...], spread_m: float, rng: np.random.Generator
+) -> Reflectors:
     table = np.array(rows)
     return Reflectors(table[:, :3] + spread_m * rng.standard_normal((len(table), 3)), 10 ** (table[:, 3] / 20))
 

@@ -15,7 +15,7 @@ from mien.simulate.people import NOMINAL_DISTANCE_M, NOMINAL_DROP_M, Person, dra
 from mien.simulate.phones import Phone, phone_named
 from mien.simulate.render import harmonics, interpolation_matrix, parts_of
 from mien.simulate.scatter import channel_frequencies, scatter_frames
-from mien.simulate.scene import MICROPHONES_M, SPEED_OF_SOUND_M_S, FaceEcho
+from mien.simulate.scene import DIRECT_OVER_FACE_DB, MICROPHONES_M, SPEED_OF_SOUND_M_S, FaceEcho
 
 _PERSON, _SEXES = 1, 3
 
@@ -73,6 +73,17 @@ class Stage:
         compressed = np.exp(2j * np.pi * np.outer(delays_s, lines.frequencies_hz)) @ (power * fine)
         rms = float(np.sqrt(np.mean(np.abs(channel) ** 2)))
         return FaceEcho(rms, float(np.abs(compressed).max()), float(power.sum()))
+
+    @property
+    def direct_rms(self) -> float:
+        """Return the root mean square over the band of the direct path at the first microphone."""
+        return self.echo.rms * 10 ** (DIRECT_OVER_FACE_DB / 20)
+
+    @property
+    def wavering(self) -> float:
+        """Return the root mean square of the direct path's wavering part, relative to the direct path."""
+        residual_db = self.level.direct_residual_db
+        return 0.0 if residual_db is None else 10 ** ((residual_db - DIRECT_OVER_FACE_DB) / 20)
 
     def speaker_m(self, shape: np.ndarray, distance_m: float, drop_m: float, side_m: float) -> np.ndarray:
         """Return (xyz) where the loudspeaker is before a face at rest."""

@@ -24,7 +24,6 @@ from mien.simulate.render import (
 )
 from mien.simulate.scatter import scatter_frames
 from mien.simulate.scene import (
-    DIRECT_OVER_FACE_DB,
     MICROPHONES_M,
     RESIDUAL_DELAY_S,
     SPEED_OF_SOUND_M_S,
@@ -63,7 +62,6 @@ class PlayedTake:
         delays_s: shortest and longest delay within `face_channel`.
         echoes: reflectors that move with (time xyz): near clutter and body.
         far: reflectors beyond the face's range, with their motion.
-        direct_rms: root mean square over the band of the direct path at the first microphone.
         wavering: (time 2) gains of the direct path's wavering part, relative to the direct path.
         start_s: the recording's first sample after the onset of the first chirp.
         rng: what is left to draw: the noise.
@@ -77,7 +75,6 @@ class PlayedTake:
     delays_s: tuple[float, float]
     echoes: tuple[tuple[Reflectors, np.ndarray], ...]
     far: tuple[Reflectors, np.ndarray]
-    direct_rms: float
     wavering: np.ndarray
     start_s: float
     rng: np.random.Generator
@@ -102,21 +99,10 @@ def play(stage: Stage, plan: PlannedTake) -> PlayedTake:
     performance = perform(take, person, stage.face.unit_names, level, time_s, rng)
     channel, delays_s = face_channel(stage, person, shape, performance, speaker_m, plan.mask == "mask")
 
-    hand = performance.shift_m - performance.shift_m[0]
-    gain = 10 ** (level.clutter_db / 20)
+    hand_m = performance.shift_m - performance.shift_m[0]
     chin = shape[stage.face.landmarks["chin"]] - speaker_m
-    site = place_named(plan.place)
-    half = stage.echo.rms * gain / np.sqrt(2)
-    near = near_clutter(site, rng).scaled(half, stage.frequencies_hz)
-    body = body_highlights(chin).scaled(half, stage.frequencies_hz)
-    far = far_clutter(site, rng).scaled(stage.echo.rms * gain * 10 ** (site.far_db / 20), stage.frequencies_hz)
-    breathing = hand + breathing_motion(time_s, person.breath_hz, rng)
-    near, body = _balanced(near, body, stage.echo.rms * gain, stage.frequencies_hz)
-
-    direct_rms = stage.echo.rms * 10 ** (DIRECT_OVER_FACE_DB / 20)
-    wavering_rms = 0.0
-    if level.direct_residual_db is not None:
-        wavering_rms = 10 ** ((level.direct_residual_db - DIRECT_OVER_FACE_DB) / 20)
+    near, body, far = surroundings(stage, plan, chin, rng)
+    breathing_m = hand_m + breathing_motion(time_s, person.breath_hz, rng)
     return PlayedTake(
         person=person,
         plan=plan,
@@ -124,27 +110,29 @@ def play(stage: Stage, plan: PlannedTake) -> PlayedTake:
         speaker_m=speaker_m,
         face_channel=channel,
         delays_s=delays_s,
-        echoes=((near, hand), (body, breathing)),
-        far=(far, hand),
-        direct_rms=direct_rms,
-        wavering=direct_wavering(time_s, wavering_rms, rng),
+        echoes=((near, hand_m), (body, breathing_m)),
+        far=(far, hand_m),
+        wavering=direct_wavering(time_s, stage.wavering, rng),
         start_s=start_s,
         rng=rng,
     )
 
 
-def _balanced(
-    near: Reflectors, body: Reflectors, rms: float, frequencies_hz: np.ndarray
-) -> tuple[Reflectors, Reflectors]:
-    """Return both with one gain more, so that their sum has the given root mean square whatever they interfere to."""
-    both = Reflectors(
-        np.concatenate([near.positions_m, body.positions_m]), np.concatenate([near.amplitudes, body.amplitudes])
-    ).scaled(rms, frequencies_hz)
+def surroundings(
+    stage: Stage, plan: PlannedTake, chin_m: np.ndarray, rng: np.random.Generator
+) -> tuple[Reflectors, Reflectors, Reflectors]:
+    """Return near clutter, body and far clutter of a take, at the level's strength.
+
+    Near clutter and body hold half of the energy each; a gain for both then makes up for their interference.
+    """
+    place, grid_hz = place_named(plan.place), stage.frequencies_hz
+    rms = stage.echo.rms * 10 ** (stage.level.clutter_db / 20)
+    near = near_clutter(place, rng).scaled(rms / math.sqrt(2), grid_hz)
+    body = body_highlights(chin_m).scaled(rms / math.sqrt(2), grid_hz)
+    far = far_clutter(place, rng).scaled(rms * 10 ** (place.far_db / 20), grid_hz)
+    amplitudes = near.joined(body).scaled(rms, grid_hz).amplitudes
     n_near = len(near.amplitudes)
-    return (
-        Reflectors(near.positions_m, both.amplitudes[:n_near]),
-        Reflectors(body.positions_m, both.amplitudes[n_near:]),
-    )
+    return Reflectors(near.positions_m, amplitudes[:n_near]), Reflectors(body.positions_m, amplitudes[n_near:]), far
 
 
 def face_channel(
@@ -204,7 +192,7 @@ def responses_at(
 def direct_gain(stage: Stage, played: PlayedTake) -> float:
     """Return the factor that brings the direct path to its level."""
     direct = direct_path(stage.phone_of(played.person), stage.frequencies_hz, MICROPHONES_M[:1])
-    return played.direct_rms / float(np.sqrt(np.mean(np.abs(direct) ** 2)))
+    return stage.direct_rms / float(np.sqrt(np.mean(np.abs(direct) ** 2)))
 
 
 def noise_of(stage: Stage, played: PlayedTake) -> float:
