@@ -94,6 +94,8 @@ def test_two_microphones_are_each_heard(front_end):
     assert both.values.shape[1] == 2
     assert len(both.axis("microphone")) == 2
     assert np.abs(both.values[:, 0] - both.values[:, 1]).max() > 0.1
+    levels = np.sqrt(np.mean(np.abs(both.values) ** 2, axis=(0, 2, 3)))
+    assert 0.2 < levels[0] / levels[1] < 5
 
 
 @every
@@ -197,6 +199,7 @@ def test_how_long_a_take_is_neutral_is_read_from_its_facts():
 
     np.testing.assert_array_equal(features(None), features(0.15))
     np.testing.assert_array_equal(features(None), features(float("nan")))
+    np.testing.assert_array_equal(features(None), features("n/a"))
     assert np.abs(features(None) - features(0.5)).max() > 0.05
 
 

@@ -10,7 +10,7 @@ from mien.recording import Recording
 from mien.sensing.echoes import Echoes, find_echoes
 from mien.sensing.features import Axis, Features
 from mien.sensing.range_gate import RangeGate, Taper, compress
-from mien.sensing.windows import check_positive, gate_of, known_fact, microphones, window_features, windows_of
+from mien.sensing.windows import check_positive, gate_of, known_fact, level_of, microphones, window_features, windows_of
 
 NEUTRAL_UNTIL_S = 0.15
 """Until when a take is taken as neutral if its facts do not say: the first three periods, before the onset."""
@@ -28,9 +28,9 @@ class RangeProfile:
         near_m, far_m: distances kept.
         cells_per_range_cell: how finely the range is sampled; a range cell is 4.3 cm for 4 kHz.
         neutral: "take" subtracts the mean profile before ``facts["neutral_until_s"]`` (0.15 s if absent), "clip" that
-            of a recording of the person's neutral face; the difference is divided by the neutral's root mean square
-            and its phase taken relative to the neutral's in every cell. "none" divides by the recording's own root
-            mean square.
+            of a recording of the person's neutral face; the difference is divided by the neutral's root mean
+            square in its microphone and its phase taken relative to the neutral's in every cell. "none" divides by the
+            microphone's own root mean square over the recording.
         taper: see `compression`.
         direct_path_m: from loudspeaker to microphone.
         temperature_c: of the air, unless the recording's facts hold `temperature_c`.
@@ -87,16 +87,15 @@ class RangeProfile:
     def _referenced(
         self, profile: np.ndarray, echoes: Echoes, recording: Recording, clip: Recording | None
     ) -> np.ndarray:
-        tiny = np.finfo(float).tiny
         if self.neutral == "none":
-            return profile / max(float(np.sqrt(np.mean(np.abs(profile) ** 2))), tiny)
+            return profile / level_of(profile)
         if self.neutral == "take":
             reference = profile[:, : neutral_periods(echoes, recording)].mean(axis=1, keepdims=True)
         else:
             reference = self._clip_reference(profile, clip)
         size = np.abs(reference)
-        turn = np.where(size > 0, reference.conj() / np.maximum(size, tiny), 1)
-        return (profile - reference) * turn / max(float(np.sqrt(np.mean(size**2))), tiny)
+        turn = np.where(size > 0, reference.conj() / np.maximum(size, np.finfo(float).tiny), 1)
+        return (profile - reference) * turn / level_of(reference)
 
     def _clip_reference(self, profile: np.ndarray, clip: Recording | None) -> np.ndarray:
         if clip is None:

@@ -12,7 +12,7 @@ from mien.sensing.echoes import find_echoes
 from mien.sensing.features import Axis, Features
 from mien.sensing.period_grid import PeriodGrid
 from mien.sensing.range_gate import RangeGate, gate_echoes
-from mien.sensing.windows import check_positive, gate_of, microphones, window_features, windows_of
+from mien.sensing.windows import check_positive, gate_of, level_of, microphones, window_features, windows_of
 
 
 @lru_cache(maxsize=32)
@@ -48,8 +48,8 @@ class Spectrogram:
     """Magnitude of the short-time Fourier transform of the gated echo: the features of FacER.
 
     The waveform is band-passed, freed of the direct path and range-gated after compression, given back its sweep, and
-    transformed with a Hann window. Magnitudes are divided by their root mean square over the recording, so that
-    neither the volume nor the distance of the phone sets their size. `neutral` clips are not used.
+    transformed with a Hann window. Magnitudes are divided by their root mean square over the recording, per
+    microphone, so that neither the volume nor the distance of the phone sets their size. `neutral` clips are not used.
 
     Args:
         window_s, hop_s: windows of the features and from one to the next, rounded to whole periods; the paper's
@@ -95,7 +95,7 @@ class Spectrogram:
         windows = windows_of(echoes.sync.n_periods, grid.chirp.period_s, self.window_s, self.hop_s)
         spectra = gate_echoes(echoes.cleaned, grid, gate) if self.gate else echoes.cleaned
         freq_hz, columns = self._columns(spectra, grid)
-        columns /= max(float(np.sqrt(np.mean(columns**2))), np.finfo(float).tiny)
+        columns /= level_of(columns)
         per_period = grid.samples_per_period / self.stft_hop_samples
         n_columns = max(1, round(windows.n_periods * per_period))
         first = np.round(windows.first * per_period).astype(int)

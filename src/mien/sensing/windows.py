@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mien.errors import RecordingError
+from mien.labels import UNKNOWN
 from mien.recording import Recording
 from mien.sensing.echoes import Echoes
 from mien.sensing.features import Axis, Features
@@ -60,6 +61,15 @@ def window_features(
     return Features(values, axes, front_end, np.zeros(len(values), dtype=np.int64), start_s)
 
 
+def level_of(values: np.ndarray) -> np.ndarray:
+    """Return the root mean square of each microphone, shaped to divide by: (microphone 1 1), never zero.
+
+    Each microphone has its own, because how loud one is beside another is the device's doing.
+    """
+    power = np.mean(np.abs(values) ** 2, axis=(1, 2), keepdims=True)
+    return np.maximum(np.sqrt(power), np.finfo(float).tiny)
+
+
 class GateOptions(Protocol):
     """The options of a front end that say which distances it keeps."""
 
@@ -77,9 +87,9 @@ class GateOptions(Protocol):
 
 
 def known_fact(recording: Recording, name: str, otherwise: float) -> float:
-    """Return a fact as a number, or `otherwise` where it is missing or unknown (None, NaN)."""
+    """Return a fact as a number, or `otherwise` where it is missing or unknown (None, NaN, "n/a")."""
     value = recording.facts.get(name)
-    return otherwise if value is None or not np.isfinite(float(value)) else float(value)
+    return otherwise if value is None or value == UNKNOWN or not np.isfinite(float(value)) else float(value)
 
 
 def gate_of(options: GateOptions, recording: Recording) -> RangeGate:
