@@ -353,7 +353,7 @@ def is_labelled(labels: np.ndarray) -> np.ndarray:
         >>> is_labelled(np.array(["fear", "n/a", None, float("nan")], dtype=object)).tolist()
         [True, False, False, False]
     """
-    return ~pd.isna(labels) & (labels != UNKNOWN)
+    return pd.Series(labels, dtype=object).fillna(UNKNOWN).ne(UNKNOWN).to_numpy(dtype=bool)
 
 
 def recordings_in(path: Path, probe: Probe | None = None) -> Iterator[tuple[str, Recording]]:

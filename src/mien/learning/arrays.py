@@ -47,7 +47,7 @@ def check_values(values: np.ndarray, image_shape: tuple[int, int, int] | None = 
             f"{tuple(image_shape)}: use the front end and probe it was trained with"
         )
     values = np.ascontiguousarray(values, dtype=np.float32)
-    bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    bad = ~np.isfinite(values).all(axis=(1, 2, 3))
     if bad.any():
         raise ModelError(
             f"{bad.sum()} of {len(values)} windows hold NaN or infinity (first: window {bad.argmax()}); "

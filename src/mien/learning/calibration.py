@@ -10,25 +10,31 @@ COLDEST, HOTTEST = 0.01, 100.0
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature T for which softmax(logits / T) has the lowest cross-entropy.
 
+    The truth of N windows in K classes counts as (N + 1) / (N + K) and every other class as 1 / (N + K), as in Platt's
+    scaling: a few windows that are all recognised do not make the model certain for ever.
+
     Args:
         logits: (window class) of held-out windows.
         labels: (window) class numbers.
 
     References:
-        Guo et al., On calibration of modern neural networks, ICML 2017, section 4.2.
+        Guo et al., On calibration of modern neural networks, ICML 2017, section 4.2; Platt, Probabilistic outputs for
+        support vector machines, 1999, section 2.2.
 
     Example:
         >>> certain = np.array([[1.0, -1.0]] * 4)
-        >>> round(float(softmax(certain / fit_temperature(certain, np.array([0, 0, 0, 1])), axis=1)[0, 0]), 3)
-        0.75
+        >>> round(float(probabilities(certain, fit_temperature(certain, np.array([0, 0, 0, 1])))[0, 0]), 3)
+        0.667
     """
     if len(labels) == 0:
         return 1.0
     logits = logits.astype(np.float64)
+    n_windows, n_classes = logits.shape
+    truth = np.full(logits.shape, 1 / (n_windows + n_classes))
+    truth[np.arange(n_windows), labels] = (n_windows + 1) / (n_windows + n_classes)
 
     def loss(log_temperature: float) -> float:
-        shares = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return -shares[np.arange(len(labels)), labels].mean()
+        return float(-(truth * log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded").x))
 

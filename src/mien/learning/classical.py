@@ -21,6 +21,11 @@ UNSEEN_BELOW = 10.0
 """How far below the lowest score a class lies that training had no window of."""
 
 
+def as_rows(values: np.ndarray) -> np.ndarray:
+    """Return (window channel height time) as (window feature)."""
+    return values.reshape(len(values), int(np.prod(values.shape[1:])))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Components:
     """Rows of numbers on whitened principal components.
@@ -59,12 +64,12 @@ class Seen:
     def fit(values: np.ndarray, n_components: int, seed: int) -> "Seen":
         """Fit to (window channel height time)."""
         normaliser = Normaliser.fit(values)
-        rows = normaliser(values).reshape(len(values), -1)
+        rows = as_rows(normaliser(values))
         return Seen(normaliser, Components.fit(rows, n_components, seed))
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Return (window component) float64."""
-        return self.components(self.normaliser(values).reshape(len(values), -1).astype(np.float64))
+        return self.components(as_rows(self.normaliser(values)).astype(np.float64))
 
 
 class ClassicalClassifier:

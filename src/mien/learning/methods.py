@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -103,7 +103,7 @@ def with_changes(options: Any, changes: Mapping[str, Any]) -> Any:
     unknown = sorted(set(changes) - set(known))
     if unknown:
         raise ModelError(f"option {', '.join(unknown)} is unknown here; known are {', '.join(known)}")
-    return options_from_json(type(options), TypeAdapter(type(options)).dump_python(_changed(options, changes)))
+    return options_from_json(type(options), asdict(_changed(options, changes)))
 
 
 def _changed(options: Any, changes: Mapping[str, Any]) -> Any:

@@ -1,0 +1,149 @@
+"""Algorithm 1: pseudo-labels once an epoch, both domains in one batch, warm start; what adaptation does."""
+
+import numpy as np
+import pytest
+import torch
+from toy_windows import toy_windows
+
+from mien.errors import ModelError
+from mien.learning.arrays import Normaliser
+from mien.learning.facer import FacerClassifier, evenly
+from mien.learning.loop import Run, Training, train
+from mien.learning.methods import METHODS, with_changes
+from mien.learning.network import build_network
+from mien.learning.objectives import DomainAdaptation, Prepared, infer, labels_of
+from mien.learning.pseudo_labels import pseudo_labels
+from mien.models.facer import FacerShape
+
+QUICK = {"width": 2, "attention_units": 4, "classifier_hidden": (16,), "epochs": 8, "adaptation_epochs": 3}
+
+
+def options(**changes):
+    return with_changes(METHODS["facer"].options, QUICK | changes)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    windows = toy_windows()
+    return FacerClassifier(options()).fit(windows.values, windows.labels, windows.groups)
+
+
+def adaptation(n_source=40, n_target=30):
+    source, target = toy_windows(), toy_windows(seed=9)
+    normaliser = Normaliser.fit(source.values)
+    network = build_network(FacerShape(width=2, attention_units=4), source.values.shape[1:], 3, 0)
+    return DomainAdaptation(
+        network,
+        Prepared(source.values[:n_source], normaliser, None),
+        labels_of(source)[:n_source],
+        Prepared(target.values[:n_target], normaliser, None),
+    )
+
+
+def test_pseudo_labels_are_made_once_an_epoch_over_the_whole_target(monkeypatch):
+    made, calls = adaptation(), []
+    begin = DomainAdaptation.begin_epoch
+    monkeypatch.setattr(DomainAdaptation, "begin_epoch", lambda self, net: (calls.append("labels"), begin(self, net)))
+    batch = DomainAdaptation.loss
+    monkeypatch.setattr(
+        DomainAdaptation, "loss", lambda self, net, *rest: (calls.append("batch"), batch(self, net, *rest))[1]
+    )
+    train(made, Training(epochs=2, iterations_per_epoch=3, batch_size=20, device="cpu"), seed=0)
+    assert calls == 2 * (["labels"] + 3 * 2 * ["batch"])
+    assert made.target_labels.shape == (30,)
+
+
+def test_pseudo_labels_are_eq_7_of_the_network_as_it_stands():
+    made = adaptation()
+    made.begin_epoch(made.network)
+    logits, representations = infer(made.network, made.target)
+    assert torch.equal(made.target_labels, pseudo_labels(representations, logits))
+
+
+def test_both_domains_pass_through_the_network_in_one_batch():
+    made, seen = adaptation(), []
+    made.network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    made.begin_epoch(made.network)
+    seen.clear()
+    made.loss(made.network, torch.arange(12), torch.Generator().manual_seed(0))
+    assert seen == [24]
+
+
+def test_without_weight_the_loss_is_the_sources_cross_entropy():
+    made = adaptation()
+    made.network.eval()
+    made.begin_epoch(made.network)
+    made.weight = 0.0
+    index = torch.arange(12)
+    expected = torch.nn.functional.cross_entropy(infer(made.network, made.source)[0][index], made.labels[index])
+    found = made.loss(made.network, index, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_adaptation_starts_from_the_trained_weights(fitted):
+    barely = FacerClassifier(options(adaptation_epochs=1, adaptation_learning_rate=1e-9))
+    barely.__dict__.update({name: value for name, value in fitted.__dict__.items() if name != "options"})
+    target = toy_windows(seed=9, n_people=2)
+    found = barely.adapt(target.values).base.network.state_dict()
+    for name, value in fitted.base.network.state_dict().items():
+        if "running" not in name and "batches" not in name:
+            torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-7)
+
+
+def test_adaptation_helps_where_a_domain_is_shifted():
+    """People of another domain: all windows turned down to a third and shifted alike. Mean over three seeds."""
+    windows, target = toy_windows(n_people=8), toy_windows(seed=9, n_people=4, spread=0.5)
+    values = (0.4 * target.values + 0.8).astype(np.float32)
+    before, after = [], []
+    for seed in range(3):
+        made = FacerClassifier(options(width=4, epochs=15, adaptation_epochs=10), seed)
+        made.fit(windows.values, windows.labels, windows.groups)
+        before.append((made.predict_proba(values).argmax(1) == target.labels).mean())
+        after.append((made.adapt(values).predict_proba(values).argmax(1) == target.labels).mean())
+    assert np.mean(after) > np.mean(before) + 0.05
+
+
+def test_adaptation_never_sees_labels_of_the_target(fitted):
+    """Its only argument is windows; equal windows give equal models."""
+    target = toy_windows(seed=9, n_people=2)
+    first, second = fitted.adapt(target.values), fitted.adapt(target.values.copy())
+    np.testing.assert_array_equal(first.predict_proba(target.values), second.predict_proba(target.values))
+
+
+def test_too_little_to_adapt_to_is_refused(fitted):
+    with pytest.raises(ModelError, match="at least two"):
+        fitted.adapt(toy_windows().values[:1])
+
+
+def test_classifier_has_the_papers_layers_by_default():
+    assert METHODS["facer"].options.classifier_hidden == (1024, 256)
+    assert METHODS["facer"].options.adapting.contrastive_weight == 0.5
+
+
+def test_the_bank_is_even_and_keeps_held_out_people_apart(fitted):
+    windows = toy_windows()
+    small = FacerClassifier(options(bank_windows=30, epochs=1)).fit(windows.values, windows.labels, windows.groups)
+    source, held = small.bank.parts()
+    assert len(source) + len(held) == 30 and 0 < len(held) <= 6
+    assert np.bincount(source.labels).min() >= 6
+    stored = {value.tobytes() for value in held.values}
+    assert not stored & {value.tobytes() for value in source.values}
+
+
+def test_evenly_draws_from_every_class_and_person():
+    labels, groups = np.repeat([0, 1], 50), np.array(["a"] * 45 + ["b"] * 55)
+    chosen = evenly(labels, groups, 9, np.random.default_rng(0))
+    assert len(set(chosen)) == 9
+    cells = set(zip(labels[chosen], groups[chosen], strict=True))
+    assert cells == {(0, "a"), (0, "b"), (1, "b")}
+    assert evenly(labels, groups, 500, np.random.default_rng(0)).tolist() == list(range(100))
+
+
+def test_both_stages_resume(tmp_path):
+    windows = toy_windows()
+    whole = FacerClassifier(options()).fit(windows.values, windows.labels, windows.groups, run=Run(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"network", "classifier"}
+    again = FacerClassifier(options()).fit(
+        windows.values, windows.labels, windows.groups, run=Run(tmp_path, resume=True)
+    )
+    np.testing.assert_array_equal(again.predict_proba(windows.values), whole.predict_proba(windows.values))

@@ -1,0 +1,102 @@
+"""External attention (FacER Eq. 8): its normalisation, a second implementation, its cost."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from mien.models.blocks import ExternalAttention, ResNet18Trunk, SelfAttention, as_elements, unit_length
+
+
+def loops(module: ExternalAttention, elements: torch.Tensor) -> np.ndarray:
+    """Return Eq. 8 written out with loops over elements and units, plus the residual."""
+    query_weight, query_bias = module.query.weight.detach().numpy(), module.query.bias.detach().numpy()
+    keys, values = module.keys.weight.detach().numpy(), module.values.weight.detach().numpy().T
+    result = []
+    for sample in elements.numpy():
+        queries = sample @ query_weight.T + query_bias
+        n_elements, n_units = len(sample), len(keys)
+        attention = np.array([[queries[n] @ keys[s] for s in range(n_units)] for n in range(n_elements)])
+        for s in range(n_units):
+            attention[:, s] = np.exp(attention[:, s]) / np.exp(attention[:, s]).sum()
+        for n in range(n_elements):
+            attention[n] /= attention[n].sum()
+        result.append(sample + attention @ values)
+    return np.array(result)
+
+
+def test_agrees_with_loops():
+    torch.manual_seed(0)
+    module, elements = ExternalAttention(6, 5), torch.randn(3, 7, 6)
+    np.testing.assert_allclose(module(elements).detach().numpy(), loops(module, elements), rtol=1e-5, atol=1e-6)
+
+
+def test_agrees_with_einsum():
+    torch.manual_seed(0)
+    module, elements = ExternalAttention(6, 5), torch.randn(3, 7, 6)
+    scores = torch.einsum("bnd,ed,se->bns", elements, module.query.weight, module.keys.weight)
+    scores = scores + torch.einsum("d,sd->s", module.query.bias, module.keys.weight)
+    over_elements = scores.exp() / scores.exp().sum(1, keepdim=True)
+    attention = over_elements / over_elements.sum(2, keepdim=True)
+    expected = elements + torch.einsum("bns,ds->bnd", attention, module.values.weight)
+    torch.testing.assert_close(module(elements), expected)
+
+
+def test_every_element_shares_out_one_among_the_units():
+    module = ExternalAttention(6, 5)
+    attention = module.attention(torch.randn(3, 7, 6) * 10)
+    assert (attention >= 0).all()
+    torch.testing.assert_close(attention.sum(dim=2), torch.ones(3, 7))
+
+
+def test_order_of_elements_does_not_matter():
+    module, elements, order = ExternalAttention(6, 5), torch.randn(2, 7, 6), torch.randperm(7)
+    torch.testing.assert_close(module(elements[:, order]), module(elements)[:, order])
+
+
+def flops(module: torch.nn.Module, n_elements: int) -> int:
+    with FlopCounterMode(display=False) as counter:
+        module(torch.randn(1, n_elements, 32))
+    return counter.get_total_flops()
+
+
+def test_cost_is_linear_in_elements_as_the_paper_states():
+    module = ExternalAttention(32, 8)
+    per_element = 2 * (32 * 32 + 32 * 8 + 8 * 32)
+    assert [flops(module, n) for n in (10, 100, 1000)] == [10 * per_element, 100 * per_element, 1000 * per_element]
+
+
+def test_self_attention_grows_with_the_square_of_elements():
+    module = SelfAttention(32)
+    small, large = flops(module, 500), flops(module, 1000)
+    assert 2 * small < large <= 4 * small
+
+
+def test_self_attention_agrees_with_its_equation():
+    torch.manual_seed(1)
+    module, elements = SelfAttention(6), torch.randn(2, 5, 6)
+    query, key, value = module.query(elements), module.key(elements), module.value(elements)
+    expected = elements + (query @ key.mT / np.sqrt(3)).softmax(dim=2) @ value
+    torch.testing.assert_close(module(elements), expected)
+
+
+@pytest.mark.parametrize("image, sides", [((1, 41, 60), (2, 2)), ((2, 12, 20), (2, 3)), ((1, 224, 224), (7, 7))])
+def test_resnet_keeps_enough_of_small_images(image, sides):
+    trunk = ResNet18Trunk(image, width=2).eval()
+    assert trunk(torch.zeros(1, *image)).shape == (1, 16, *sides)
+
+
+def test_resnet_18_has_the_papers_number_of_weights():
+    """torchvision's resnet18 has 11,689,512 weights, 513,000 of them in its classifier, 6,272 more for 3 channels."""
+    n_weights = sum(weights.numel() for weights in ResNet18Trunk((3, 224, 224), 64).parameters())
+    assert n_weights == 11_689_512 - 513_000
+
+
+def test_elements_of_a_feature_map():
+    feature_map = torch.arange(12.0).reshape(1, 2, 2, 3)
+    assert as_elements(feature_map)[0].tolist() == [[0, 6], [1, 7], [2, 8], [3, 9], [4, 10], [5, 11]]
+
+
+def test_unit_length_keeps_zero():
+    vectors = unit_length(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    torch.testing.assert_close(vectors, torch.tensor([[0.6, 0.8], [0.0, 0.0]]))

@@ -1,0 +1,69 @@
+"""What every network promises, and what tells one from another."""
+
+import doctest
+import importlib
+
+import pytest
+import torch
+
+from mien.models.facer import Facer, FacerShape, TwoLayerClassifier
+from mien.models.temporal import TemporalNetwork, TemporalShape
+
+NETWORKS = {
+    "facer": lambda: Facer((2, 12, 20), 5, FacerShape(width=4)),
+    "facer with self-attention": lambda: Facer((2, 12, 20), 5, FacerShape(width=4, attention="self")),
+    "resnet": lambda: Facer((2, 12, 20), 5, FacerShape(width=4, attention="none")),
+    "temporal": lambda: TemporalNetwork((2, 12, 20), 5, TemporalShape(n_filters=8)),
+}
+
+
+@pytest.mark.parametrize("module", ["blocks", "facer", "temporal"])
+def test_examples(module):
+    assert doctest.testmod(importlib.import_module(f"mien.models.{module}")).failed == 0
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_windows_do_not_see_each_other_in_use(name):
+    network = NETWORKS[name]().eval()
+    images = torch.randn(6, 2, 12, 20)
+    whole = network(images)
+    torch.testing.assert_close(network(images[2:3]).logits, whole.logits[2:3], rtol=1e-4, atol=1e-5)
+    order = torch.randperm(6)
+    torch.testing.assert_close(network(images[order]).representation, whole.representation[order], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_weight_learns(name):
+    network = NETWORKS[name]().train()
+    outputs = network(torch.randn(6, 2, 12, 20))
+    (outputs.logits.square().sum() + outputs.projection.sum()).backward()
+    silent = [name for name, weights in network.named_parameters() if weights.grad is None or not weights.grad.any()]
+    assert not silent
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_head_is_linear_in_the_representation(name):
+    network = NETWORKS[name]().eval()
+    outputs = network(torch.randn(3, 2, 12, 20))
+    torch.testing.assert_close(outputs.logits, network.head(outputs.representation))
+
+
+def test_projections_have_unit_length():
+    outputs = NETWORKS["facer"]()(torch.randn(4, 2, 12, 20))
+    torch.testing.assert_close(outputs.projection.norm(dim=1), torch.ones(4))
+
+
+def test_resnet_is_facer_without_its_attention():
+    with_attention, without = NETWORKS["facer"](), NETWORKS["resnet"]()
+    extra = set(with_attention.state_dict()) - set(without.state_dict())
+    assert extra and all(name.startswith("attention.") for name in extra)
+
+
+def test_classifier_has_the_papers_hidden_layers():
+    classifier = TwoLayerClassifier(128, 6)
+    assert [layer.out_features for layer in classifier.hidden if hasattr(layer, "out_features")] == [1024, 256]
+
+
+def test_temporal_network_has_about_a_hundred_thousand_weights():
+    n_weights = sum(weights.numel() for weights in TemporalNetwork((2, 12, 20), 6).parameters())
+    assert 70_000 < n_weights < 130_000
