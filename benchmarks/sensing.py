@@ -9,7 +9,6 @@ from mien.recording import Recording
 from mien.sensing.echoes import find_echoes
 from mien.sensing.front_ends import RangeProfile, Spectrogram
 from mien.sensing.range_gate import RangeGate, compress
-from mien.sensing.synchronise import synchronise
 
 CHIRP = Chirp()
 FRONT_ENDS = {
@@ -27,9 +26,6 @@ def run() -> list[Row]:
             n_windows = len(front_end.features(take))
             rows.append(Row(f"{name}, take of {duration_s:g} s", duration_s / spent_s, "x real time", 200.0))
             rows.append(Row(f"{name}, take of {duration_s:g} s", n_windows / spent_s, "windows/s"))
-        whole_s = least_s(lambda take=take: [find_echoes(take) for _ in range(5)])
-        found_s = least_s(lambda take=take: [synchronise(take) for _ in range(5)])
-        rows.append(Row(f"share of synchronisation, take of {duration_s:g} s", found_s / whole_s, ""))
     return rows + _exactness()
 
 

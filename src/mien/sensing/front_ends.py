@@ -40,9 +40,7 @@ def front_end_from_json(values: dict[str, Any]) -> FrontEnd:
     options = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name != "kind"}
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise ModelError(
-            f"a {values['kind']} front end has no option {', '.join(unknown)}; it has {', '.join(known)}"
-        )
+        raise ModelError(f"a {values['kind']} front end has no option {', '.join(unknown)}; it has {', '.join(known)}")
     try:
         return cls(**options)
     except (TypeError, ValueError) as error:
