@@ -133,7 +133,7 @@ _LIDS: dict[int, tuple[float, float, float]] = {
     43: (0.0, 0.0, 0.75),  # 8 mm (S); a narrow strip of eyeball keeps its facets
 }
 
-_JAW_RADIANS = {"AU26": np.radians(9.0), "AU27": np.radians(20.0)}  # 14 and 32 mm at the incisors (J)
+_JAW_RADIANS = {"AU26": np.radians(9.0), "AU27": np.radians(20.0)}  # 13 and 30 mm at the chin (J)
 _JAW_POINT_MM = (0.0, -2.0, 12.0)  # the condyles lie about 12 mm in front of the tragi
 
 
