@@ -78,7 +78,7 @@ _SIDED: dict[int, tuple[Pull, ...]] = {
     # risorius and platysma: corner 7 mm sideways (S), lips flatten, chin skin stretched (C)
     20: (
         Pull((28, -47), (30, 22), (7.0, -1.5, -4.5)),
-        Pull((10, -46), (24, 18), out=-2.0),
+        Pull((10, -46), (24, 18), (0, 0, -2.0)),
         Pull((18, -68), (26, 16), (2.0, -1.0, 0)),
     ),
     43: (),
