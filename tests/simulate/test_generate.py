@@ -3,11 +3,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from standin import ball_face, ball_stage
 
-from mien.errors import ProbeError, StudyError
+from mien.errors import MienError, ProbeError, StudyError
 from mien.probe import Chirp, PureTones
 from mien.simulate.generate import simulate_channels, simulate_takes
 from mien.simulate.options import SimulationOptions, plan_takes
+from mien.simulate.stage import stage_for
 
 SMALL = SimulationOptions(n_subjects=2, n_takes=1, duration_s=0.3, expressions=("fear", "happiness"), seed=7)
 
@@ -104,3 +106,14 @@ def test_other_probes_are_heard_over_the_same_performances(probe):
 def test_options_are_plain_values():
     values = SimulationOptions(masks=("open", "mask")).to_json()
     assert values["masks"] == ["open", "mask"] and values["probe"]["kind"] == "chirp" and values["device"] is None
+
+
+def test_a_face_kit_is_read_where_its_folder_is_named(tmp_path, monkeypatch):
+    options = SimulationOptions(face_folder=str(tmp_path / "kit"))
+    with pytest.raises(MienError, match="kit"):
+        stage_for(options)
+    monkeypatch.setattr("mien.simulate.stage.read_ict", lambda folder: ball_face())
+    stage = stage_for(options)
+    assert stage.face_facts()["name"] == "ball" and options.to_json()["face_folder"] == "kit"
+    assert stage.face_facts() == ball_stage().face_facts()
+    stage_for.cache_clear()

@@ -76,7 +76,7 @@ def _generator(stage: Stage) -> dict[str, object]:
         "by": "mien.simulate",
         "version": VERSION,
         "level": stage.level.to_json(),
-        "face": {"name": stage.face.name, "n_facets": len(stage.face.triangles), "n_modes": stage.face.n_modes},
+        "face": stage.face_facts(),
         "seed": stage.options.seed,
         "options": stage.options.to_json(),
     }

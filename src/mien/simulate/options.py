@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ class SimulationOptions:
         device: a phone's name, `reference`, or None for what the level states: the reference, or one of the measured
             phones per person.
         n_facets: about how many triangles the face has, 6000 to 60000; 24000 halve the error of 8000.
+        face_folder: folder of an ICT-FaceKit whose faces are taken instead of the simulator's own; `n_facets` is then
+            the kit's.
         probe: a chirp, pure tones, or both at once.
         n_microphones: 1 (1 cm from the loudspeaker), or 2 (another at the phone's lower edge, 14 cm away).
         sex_counts: men and women, whose sum is `n_subjects`; None for half of each.
@@ -62,6 +65,7 @@ class SimulationOptions:
     n_neutral_takes: int = 0
     device: str | None = None
     n_facets: int = 8000
+    face_folder: str | None = None
     probe: Probe = field(default_factory=Chirp)
     n_microphones: int = 1
     sex_counts: tuple[int, int] | None = None
@@ -114,12 +118,14 @@ class SimulationOptions:
         return self.n_subjects * self.n_takes_per_subject * per_take
 
     def to_json(self) -> dict[str, Any]:
-        """Return every option as plain JSON values."""
+        """Return every option as plain JSON values; of the face's folder its name, since its place tells nothing."""
         values: dict[str, Any] = {}
         for name in (entry.name for entry in fields(self)):
             value = getattr(self, name)
             if name == "probe":
                 value = probe_to_json(value)
+            if name == "face_folder" and value is not None:
+                value = Path(value).name
             values[name] = list(value) if isinstance(value, tuple) else value
         return values
 

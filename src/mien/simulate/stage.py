@@ -1,5 +1,6 @@
 """What all takes of a simulated study share: face, level, grid, people, and the echo that levels are stated against."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from mien.simulate.face import FaceModel
 from mien.simulate.geometry import delays_between
+from mien.simulate.ict import read_ict
 from mien.simulate.levels import Level
 from mien.simulate.mask import Mask, cut_mask
 from mien.simulate.options import SimulationOptions
@@ -74,6 +76,19 @@ class Stage:
         rms = float(np.sqrt(np.mean(np.abs(channel) ** 2)))
         return FaceEcho(rms, float(np.abs(compressed).max()), float(power.sum()))
 
+    def face_facts(self) -> dict[str, object]:
+        """Return what `study.json` says of the face model; the digest tells two models of one name apart."""
+        face = self.face
+        arrays = (face.neutral, face.identity_modes, face.unit_fields, face.reflectivity)
+        # To 10 nanometres: what a machine rounds differently is not another face.
+        content = b"".join(np.round(array * 1e8).astype(np.int64).tobytes() for array in arrays)
+        return {
+            "name": face.name,
+            "n_facets": len(face.triangles),
+            "n_modes": face.n_modes,
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+
     @property
     def direct_rms(self) -> float:
         """Return the root mean square over the band of the direct path at the first microphone."""
@@ -112,5 +127,10 @@ class Stage:
 
 @lru_cache(maxsize=2)
 def stage_for(options: SimulationOptions) -> Stage:
-    """Return the stage of a study, made once per process."""
-    return Stage(options, own_face(options.n_facets))
+    """Return the stage of a study, made once per process.
+
+    Raises:
+        MienError: the folder that was named holds no face model.
+    """
+    face = own_face(options.n_facets) if options.face_folder is None else read_ict(options.face_folder)
+    return Stage(options, face)
