@@ -20,7 +20,7 @@ def labels_of_people(n_subjects=12, n_takes=4):
 def accuracy_of(table, protocol, seed=0):
     features = fake_features(table, expression_gain=0.0, subject_gain=3.0, noise=0.7, n_values=32, seed=seed)
     results = evaluate(
-        FakeStudy(table), {"nearest": Nearest}, protocol, n_folds=6, features={"nearest": features}, progress=False
+        FakeStudy(table), {"nearest": Nearest}, protocol, n_folds=4, features={"nearest": features}, progress=False
     )
     takes = results.predictions[results.predictions["scored_unit"] == "take"]
     return float((takes["truth"] == takes["predicted"]).mean())
@@ -29,9 +29,9 @@ def accuracy_of(table, protocol, seed=0):
 def test_identity_scores_high_when_people_are_mixed_and_at_chance_when_they_are_left_out():
     table = labels_of_people()
     assert accuracy_of(table, "mixed") > 0.9
-    left_out = [accuracy_of(table, "leave-out:subject", seed) for seed in range(8)]
-    # 12 people in 8 seeds are 96 guesses; at 1/6 they stay below 0.27 in 99 % of runs.
-    assert np.mean(left_out) < 0.27
+    left_out = [accuracy_of(table, "leave-out:subject", seed) for seed in range(5)]
+    # 12 people in 5 seeds are 60 guesses; at 1/6 they stay below 0.29 in 99 % of runs.
+    assert np.mean(left_out) < 0.29
 
 
 def test_a_mixed_sample_whose_parents_straddle_a_split_is_refused():

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mien.datasets.study import Study
+from mien.errors import SplitError
 from mien.evaluation.metrics import predicted_classes, take_predictions
 from mien.evaluation.plan import ADAPTATIONS, Job, Plan, facts_of, open_partial, plain, same_plan
 from mien.evaluation.results import PREDICTION_COLUMNS, Results, read_results, read_table, tidy, write_table
@@ -111,12 +112,15 @@ def _predict(fitted: Any, adaptation: str, features: Features, job: Job, table: 
         rounds = [(split.test, split.test)]
     else:
         first, second = adaptation_halves(table, split.test, job.seed)
+        if not len(first) or not len(second):
+            raise SplitError(
+                f"{split.protocol}, fold {split.fold}: inductive adaptation needs two test takes; it has one"
+            )
         rounds = [(first, second), (second, first)]
     found = []
     for seen, scored in rounds:
-        if len(seen) and len(scored):
-            adapted = fitted.adapt_features(features, np.concatenate([seen, split.unlabelled_target]))
-            found.append(adapted.predict_features(features.of_rows(scored)))
+        adapted = fitted.adapt_features(features, np.concatenate([seen, split.unlabelled_target]))
+        found.append(adapted.predict_features(features.of_rows(scored)))
     yield pd.concat(found, ignore_index=True)
 
 
@@ -128,8 +132,8 @@ def can_adapt(recognizer: Any) -> bool:
 def _scored(windows: pd.DataFrame, job: Job, adaptation: str, take_of: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
     """Return predictions with truth and keys, per window, then per take (not where windows of a take are split)."""
     rows = take_of[windows["row"].to_numpy()]
-    probabilities = windows.filter(like="p_").round(6)
     takes = table.iloc[rows]
+    probabilities = _probabilities(windows, table)
     frame = pd.DataFrame(
         {
             "method": job.method,
@@ -158,6 +162,13 @@ def _scored(windows: pd.DataFrame, job: Job, adaptation: str, take_of: np.ndarra
     return pd.concat([frame, per_take], ignore_index=True)
 
 
+def _probabilities(windows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a column per class of the study, in order; one that training lacked was never thought possible."""
+    known = table["expression"][~missing(table["expression"])]
+    names = [f"p_{name}" for name in sorted(known.astype(str).unique())]
+    return windows.reindex(columns=names, fill_value=0.0).round(6)
+
+
 def _run(
     jobs: Sequence[Job],
     factories: Mapping[str, Factory],
@@ -183,9 +194,7 @@ def _run(
                 write_table(paths[number], predictions)
             shown.advance(task)
     joined = pd.concat([found[number] for number in range(len(jobs))], ignore_index=True)
-    names = [name for name in joined.columns if name.startswith("p_")]
-    joined[names] = joined[names].fillna(0.0)
-    return joined[[*PREDICTION_COLUMNS, *names]]
+    return joined[[*PREDICTION_COLUMNS, *(name for name in joined.columns if name.startswith("p_"))]]
 
 
 def _numbered(number: int, *arguments: Any) -> tuple[int, pd.DataFrame]:

@@ -1,6 +1,7 @@
 """The part of a report that is about sound: emitted, received, cleaned, and each class as the methods hear it."""
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ def sound_sections(reading: Reading) -> list[tuple[str, str, str]]:
         try:
             html = draw()
         except MienError as error:
-            html = f"<p>This could not be drawn: {error}</p>"
+            html = f"<p>This could not be drawn: {escape(str(error))}</p>"
         if html:
             sections.append((anchor, title, html))
     return sections

@@ -1,0 +1,212 @@
+"""The page: whole by itself, honest in its title, complete, and readable without seeing."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from fake_study import AdaptiveNearest, FakeStudy, Nearest, fake_features, fake_table
+
+from mien.datasets.simulated import simulate_study
+from mien.datasets.study import load_study
+from mien.errors import StudyError
+from mien.evaluation.benchmark import evaluate
+from mien.evaluation.report import report_from_folder, write_report
+from mien.evaluation.report_words import disjoint_words
+from mien.simulate.options import SimulationOptions
+
+TABLE = fake_table(5, 4)
+FEATURES = fake_features(TABLE, subject_gain=0.5)
+TWO = {"adaptive": AdaptiveNearest, "nearest": Nearest}
+SECTIONS = (
+    "result limits emitted received confusion classes people tests calibration adaptation split floors study again"
+).split()
+
+
+class Page(HTMLParser):
+    """What a reader of the source finds: open tags balanced, headings, pictures and their words, links."""
+
+    VOID = {"meta", "img", "br", "link", "input", "path", "use", "rect", "circle", "line", "image", "stop", "polyline"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.words = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, words):
+        self.words.append(words)
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def results_of(protocol="leave-out:subject", origin="simulated", methods=None, table=TABLE, **options):
+    study = FakeStudy(table, origin=origin, generator={"level": {"name": "medium"}, "seed": 7})
+    methods = methods or {"nearest": Nearest}
+    features = dict.fromkeys(methods, FEATURES)
+    return evaluate(study, methods, protocol, n_folds=5, features=features, progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    out = tmp_path_factory.mktemp("report")
+    return write_report(results_of(methods=TWO), None, out).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(source):
+    return Page(source)
+
+
+def title_of(text):
+    return re.search(r"<title>(.*?)</title>", text).group(1)
+
+
+def test_the_page_is_well_formed_and_loads_nothing(source, page):
+    assert page.open == [] or page.open == ["html"]
+    for _, attributes in page.tags:
+        for name in ("src", "href", "xlink:href"):
+            assert re.match(r"(#|data:)", attributes.get(name) or "#")
+    assert not page.of("script") and not page.of("link")
+    assert "@import" not in source and not re.search(r"url\((?!['\"]?(#|data:))", source)
+
+
+def test_simulated_stands_in_the_title_the_banner_and_every_caption(source, page):
+    assert title_of(source).startswith("Simulated")
+    assert "No person was recorded" in page.text
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", source)
+    assert captions and all("Simulated, level medium; seed 0" in caption for caption in captions)
+
+
+def test_a_collected_study_is_not_called_simulated(tmp_path):
+    text = write_report(results_of(origin="collected"), None, tmp_path).read_text(encoding="utf-8")
+    assert "imulated" not in title_of(text) and "No person was recorded" not in text
+
+
+def test_every_section_is_there_and_linked(source, page):
+    anchors = [attributes["id"] for attributes in page.of("section")]
+    assert anchors == SECTIONS
+    assert [a["href"][1:] for a in page.of("a") if a["href"] != "#result"] == SECTIONS[1:]
+
+
+def test_pictures_have_words_and_tables_have_heads(source, page):
+    pictures = page.of("svg") + page.of("img")
+    assert len(pictures) > 8
+    assert all(len(attributes.get("aria-label") or attributes.get("alt") or "") > 10 for attributes in pictures)
+    scopes = [attributes.get("scope") for attributes in page.of("th")]
+    assert scopes and set(scopes) == {"col", "row"}
+    assert page.of("html")[0]["lang"] == "en"
+    assert page.of("meta")[1]["content"] == "width=device-width, initial-scale=1"
+
+
+def test_pictures_follow_light_and_dark(source):
+    for picture in re.findall(r"<svg.*?</svg>", source, flags=re.DOTALL):
+        colours = {colour.lower() for colour in re.findall(r"#[0-9a-f]{6}\b", picture, flags=re.IGNORECASE)}
+        assert colours <= {"#ffffff", "#000000"}, colours
+    assert "prefers-color-scheme: dark" in source
+
+
+def test_the_headline_is_the_figure_in_the_table(page):
+    results = results_of(methods=TWO)
+    row = results.summary().query("method == 'adaptive' and adaptation == 'none' and scored_unit == 'take'").iloc[0]
+    said = re.search(r"Given 120 takes of 5 people that it had never heard, adaptive named (\d+) % right", page.text)
+    assert said.group(1) == f"{100 * row['balanced_accuracy']:.0f}"
+    assert f"{row['balanced_accuracy']:.3f}" in page.text
+
+
+def test_what_adaptation_saw_and_what_the_split_keeps_apart_are_said(page):
+    assert "Training and scoring share no person and no take." in page.text
+    assert (
+        "every take by a model that had not seen it" in page.text
+        and "This is the setting of the FacER paper" in page.text
+    )
+    assert "How well it works on real faces" in page.text
+
+
+def test_mixed_windows_is_marked_in_title_banner_and_limits(tmp_path):
+    text = write_report(results_of("mixed-windows"), None, tmp_path).read_text(encoding="utf-8")
+    assert "leaks on purpose" in title_of(text)
+    assert "Leaks on purpose." in text and "no evidence of recognition" in text
+    assert "share takes" in text and "never heard" not in title_of(text)
+
+
+def test_people_who_were_trained_on_are_not_called_unheard(tmp_path):
+    text = write_report(results_of("mixed"), None, tmp_path).read_text(encoding="utf-8")
+    assert "never heard" not in title_of(text)
+    assert "the people who are scored were also trained on" in text and "They share people" in text
+
+
+def test_too_few_people_for_a_test_is_said(tmp_path):
+    table = TABLE[TABLE["subject"] <= "004"].reset_index(drop=True)
+    results = results_of("leave-out:place", table=table, methods={"one": Nearest, "two": Nearest})
+    text = write_report(results, None, tmp_path).read_text(encoding="utf-8")
+    assert "too few to show any difference at 0.05" in text
+
+
+def test_names_are_escaped(tmp_path):
+    methods = {"<b>mine</b>": Nearest, "other & more": Nearest}
+    Page(text := write_report(results_of(methods=methods), None, tmp_path).read_text(encoding="utf-8"))
+    assert "<b>mine</b>" not in text and "&lt;b&gt;mine&lt;/b&gt;" in text
+
+
+def test_the_page_is_made_again_from_its_folder(tmp_path):
+    made = write_report(results_of(out=tmp_path), None, tmp_path).read_text(encoding="utf-8")
+    again = report_from_folder(tmp_path).read_text(encoding="utf-8")
+    assert "<h2" in again and Page(again).text.replace("mien ", "") != ""
+    assert re.findall(r'class="number">(.*?)<', again) == re.findall(r'class="number">(.*?)<', made)
+    with pytest.raises(StudyError, match="no finished evaluation"):
+        report_from_folder(tmp_path / "empty")
+
+
+def test_many_classes_and_one_method_make_a_page(tmp_path):
+    table = fake_table(4, 3, expressions=tuple(f"digit {n}" for n in range(10)))
+    study, features = FakeStudy(table, origin="imported"), {"nearest": fake_features(table)}
+    found = evaluate(study, {"nearest": Nearest}, "leave-out:subject", n_folds=4, features=features, progress=False)
+    text = Page(write_report(found, None, tmp_path).read_text(encoding="utf-8")).text
+    assert "10 classes told from echoes" in text and "there is nothing to compare" in text
+
+
+@pytest.mark.parametrize(
+    "names, words",
+    [
+        (("take",), "share no take. They share people"),
+        (("subject", "take"), "share no person and no take."),
+        (("mask", "subject", "take"), "share no mask, no person and no take."),
+        ((), "leaks on purpose"),
+    ],
+)
+def test_what_is_kept_apart_in_words(names, words):
+    assert words in disjoint_words(names)
+
+
+def test_the_sound_of_a_study_is_drawn(tmp_path):
+    path = simulate_study(tmp_path / "study", SimulationOptions(n_subjects=3, n_takes=1, n_facets=6000), progress=False)
+    study = load_study(path)
+    results = evaluate(study, ("linear",), "leave-out:subject", n_folds=3, progress=False, out=tmp_path / "out")
+    text = report_from_folder(tmp_path / "out", study).read_text(encoding="utf-8")
+    page = Page(text)
+    anchors = [attributes["id"] for attributes in page.of("section")]
+    assert anchors == [*SECTIONS[:4], "heard", *SECTIONS[4:]]
+    assert "removal of the direct path" in page.text and "What linear hears (range-profile)" in page.text
+    assert "could not be drawn" not in page.text
+    assert "mien simulate STUDY --subjects 3 --level medium --takes 1" in page.text
+    assert np.isfinite(results.summary()["accuracy"]).all()
+    for name in study.table["path"]:
+        (study.path / name).unlink()
+    assert "could not be drawn" in report_from_folder(tmp_path / "out", study).read_text(encoding="utf-8")
