@@ -13,6 +13,8 @@ import typer
 from mien.errors import MienError
 from mien.progress import talk
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="mien",
     help="Facial expressions from sound: check a device, simulate or import a study, train, score, recognise.",
@@ -43,10 +45,25 @@ OutModel = Annotated[Path, typer.Option("--out", help="Folder of the model to wr
 def main() -> None:
     """Run the command line; every `MienError` becomes one line and exit code 1."""
     try:
-        app(standalone_mode=True)
+        app()
     except MienError as error:
         talk.print(f"mien: {' '.join(str(error).split())}", style="red", highlight=False, markup=False)
         sys.exit(1)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            _say("mien: interrupted; what was finished is kept, and the same command with --resume goes on from it")
+        raise
+
+
+@app.command()
+def version() -> None:
+    """Print the version.
+
+    Example: mien version
+    """
+    import mien
+
+    print(mien.__version__)
 
 
 @app.command()
@@ -210,7 +227,7 @@ def train(
 ) -> None:
     """Train one recognizer on all labelled takes of a study.
 
-    Example: mien train facer study --out model --option epochs=2
+    Example: mien train facer study --out model --option width=8 --option epochs=2 --option adaptation_epochs=1
     """
     from mien.datasets.study import load_study
     from mien.provenance import write_run
@@ -282,7 +299,7 @@ def evaluate(
         tuple(methods),
         protocol,
         n_folds=folds,
-        seeds=tuple(int(seed) for seed in seeds.split(",")),
+        seeds=_numbers(seeds, "--seeds"),
         adaptations=tuple(adaptations.split(",")),
         front_ends=dict.fromkeys(methods, chosen) if chosen else {},
         options={method: parse_options(method, option or []) for method in methods} if option else {},
@@ -356,3 +373,10 @@ def _say(text: str) -> None:
 
 def _print_json(values: Any) -> None:
     print(json.dumps(values, indent=1))
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}; whole numbers with commas are needed", param_hint=option) from None

@@ -19,7 +19,7 @@ from mien.evaluation.plan import ADAPTATIONS, Job, Plan, facts_of, open_partial,
 from mien.evaluation.results import PREDICTION_COLUMNS, Results, read_results, read_table, tidy, write_table
 from mien.labels import UNKNOWN
 from mien.progress import bar
-from mien.provenance import write_run
+from mien.provenance import versions, write_run
 from mien.sensing.features import Features
 from mien.splits import adaptation_halves, make_splits, missing
 
@@ -70,13 +70,17 @@ def evaluate(
         finished = read_results(folder)
         if same_plan(finished.facts.get("plan"), asked):
             return finished
-    waiting = None if folder is None else open_partial(folder, asked, resume)
     by_method = _features(study, factories, features or {}, n_jobs, progress)
     jobs = list(_jobs(study, by_method, plan))
+    # Opened only now: a study that cannot be read or split leaves no folder behind.
+    waiting = None if folder is None else open_partial(folder, asked, resume)
     predictions = _run(jobs, factories, by_method, study.table, waiting, n_jobs, progress)
-    found = Results(tidy(predictions), predictions, facts_of(study, asked, jobs))
+    facts = facts_of(study, asked, jobs)
+    found = Results(tidy(predictions), predictions, facts | {"versions": versions()})
     if folder is not None and waiting is not None:
-        _write(found, folder, plan.seeds[0], study.digest)
+        write_table(folder / "predictions.csv", found.predictions)
+        write_table(folder / "results.csv", found.results)
+        write_run(folder, "evaluate", facts, seed=int(plan.seeds[0]), data_digest=study.digest)
         shutil.rmtree(waiting)
     return found
 
@@ -274,12 +278,6 @@ def _as_json(
             "options": plain(getattr(made, "options", {})),
         }
     return plain(plan) | {"methods": methods, "data_digest": study.digest}
-
-
-def _write(found: Results, out: Path, seed: int, digest: str) -> None:
-    write_table(out / "predictions.csv", found.predictions)
-    write_table(out / "results.csv", found.results)
-    write_run(out, "evaluate", found.facts, seed=seed, data_digest=digest)
 
 
 @contextmanager
