@@ -70,6 +70,21 @@ def test_a_known_response_is_recovered_wherever_the_sweeps_stand(layout):
     assert channel.starts_s[0] == pytest.approx(layout.get("lead_s", 0.0), abs=1e-3)
 
 
+@pytest.mark.parametrize("sweep_s", [0.25, 0.5, 8.0])
+def test_sweeps_of_other_lengths_say_the_same(sweep_s):
+    channel = analyse(heard(2, sweep_s=sweep_s, noise_db=-80), sweep_s=sweep_s).channels[0]
+    for band in channel.bands[:-1]:
+        assert band.response_db == pytest.approx(truth_db(band.low_hz), abs=1.5), band
+    assert channel.problems == ()
+
+
+def test_a_recording_started_a_little_late_still_counts():
+    late = heard(1)[round(0.02 * SWEEP_S * RATE_HZ) :]
+    channel = analyse(late).channels[0]
+    assert channel.n_sweeps == 1 and channel.problems == ()
+    assert channel.bands[2].response_db == pytest.approx(truth_db(16_000), abs=1.0)
+
+
 def test_the_last_kilohertz_ends_at_half_the_rate_and_is_measured():
     band = analyse(heard(taps=np.eye(1, 1001, 500)[0])).channels[0].bands[-1]
     assert (band.low_hz, band.high_hz) == (23_000, 24_000)

@@ -179,7 +179,7 @@ def _without_sweep(samples: np.ndarray, pulses: Pulses) -> ChannelReport:
         return ChannelReport(bands, ("no-sweep",), ("the channel is silent: every sample is zero",), 0)
     duration_s = len(samples) / rate_hz
     asked = f"a sweep from {sweep.low_hz:g} to {sweep.high_hz:g} Hz in {sweep.length_s:g} s"
-    if duration_s < 0.98 * sweep.length_s:
+    if duration_s < 0.96 * sweep.length_s:
         return ChannelReport(
             bands, ("no-sweep",), (f"the recording lasts {duration_s:.2f} s, shorter than {asked}",), 0
         )

@@ -21,6 +21,9 @@ _FLAT_SHARE = 0.08
 
 _HELD_S = 0.001
 _GAIN_DRIFT_DB = 2.0
+_PACE, _PACE_S = 0.002, 0.003
+"""A sweep that is 1000 ppm off (clocks differ by up to 300), and whose ends are shifted by more than a device does."""
+
 _WALL_DB = 30.0
 _WALL_HZ = 600.0
 _BEHIND_WALL_SNR_DB = 10.0
@@ -169,8 +172,9 @@ def find_gain_control(pulses: Pulses) -> str | None:
 
 def find_resampling(samples: np.ndarray, pulses: Pulses) -> str | None:
     """Name a sweep at another pace, a wall below half the rate, or a mirror image at half of another rate."""
-    slow = pace_trend(pulses) * pulses.sweep.slope_hz_per_s
-    if abs(slow) > 0.002:
+    trend = pace_trend(pulses)
+    slow = trend * pulses.sweep.slope_hz_per_s
+    if abs(slow) > _PACE and abs(trend) * 20_000 > _PACE_S:
         pace = f"{abs(50 * slow):.2f} % too {'slow' if slow > 0 else 'fast'}"
         return f"the sweep runs {pace}: resampled, or labelled with a wrong rate"
     wall_hz = _wall_hz(pulses)

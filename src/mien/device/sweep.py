@@ -33,8 +33,9 @@ JUMP_S = 0.05
 LEAST_PEAK_TO_FLOOR = 8.0
 _CURVE_STEP_HZ = 50.0
 _EDGE_HZ = 200.0
-_MARGIN = 0.01
-"""A sweep may begin before, or end after, the recording by this share of its length."""
+_BEFORE, _AFTER = 0.03, 0.01
+"""A sweep may begin before, or end after, the recording by this share of its length: a recording that was started a
+little late has all that is measured, from 1 kHz upwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,22 +134,28 @@ def compress(samples: np.ndarray, rate_hz: int, sweep: Sweep) -> Pulses:
     n_fft = next_fast_len(len(samples) + 2 * len(template), real=True)
     spectrum = rfft(samples, n_fft) * np.conj(rfft(template, n_fft))
     starts, peak_to_floor = _locate(spectrum, n_fft, len(samples), rate_hz, sweep)
-    lags = np.arange(round(-0.24 * sweep.length_s * rate_hz), round(0.06 * sweep.length_s * rate_hz))
+    lags = _lags(sweep, rate_hz)
     output = irfft(spectrum, n_fft)
     values = output[(starts[:, None] + lags) % n_fft]
     return Pulses(starts, values, lags / rate_hz, peak_to_floor, rate_hz, sweep)
 
 
+def _lags(sweep: Sweep, rate_hz: int) -> np.ndarray:
+    """Return (lag) the samples kept around a pulse: the gate, the noise before it, and where a band may have jumped."""
+    before_s, after_s = max(0.24 * sweep.length_s, 1.2 * JUMP_S), max(0.06 * sweep.length_s, 1.2 * JUMP_S)
+    return np.arange(round(-before_s * rate_hz), round(after_s * rate_hz))
+
+
 def _locate(spectrum: np.ndarray, n_fft: int, n_samples: int, rate_hz: int, sweep: Sweep) -> tuple[np.ndarray, float]:
     """Return the sample at which each complete sweep begins, in order, and the strongest peak over its floor."""
     n_sweep = round(sweep.length_s * rate_hz)
-    margin = round(_MARGIN * n_sweep)
-    lags = np.arange(-margin, max(n_samples - n_sweep + margin, -margin + 1))
+    before, after = round(_BEFORE * n_sweep), round(_AFTER * n_sweep)
+    lags = np.arange(-before, max(n_samples - n_sweep + after, -before + 1))
     full = np.zeros(n_fft, dtype=np.complex128)
     frequency_hz = np.arange(len(spectrum)) * rate_hz / n_fft
     full[: len(spectrum)] = spectrum * np.clip(frequency_hz / 500 - 1, 0, 1)  # rumble and speech only raise the floor
     envelope = np.abs(ifft(full))[lags % n_fft]
-    if n_samples < n_sweep - 2 * margin or not envelope.any():
+    if n_samples < n_sweep - before - after or not envelope.any():
         return np.zeros(0, dtype=np.int64), 0.0
     starts: list[int] = []
     left, strongest, best = envelope.copy(), 0.0, envelope.max()
@@ -178,7 +185,7 @@ def _own_response(sweep: Sweep, rate_hz: int, n_fft: int) -> np.ndarray:
     """Return (freq) the gated power spectrum of the sweep compressed with itself: what a perfect device would give."""
     template = sweep.samples(rate_hz)
     size = next_fast_len(2 * len(template), real=True)
-    lags = np.arange(round(-0.24 * sweep.length_s * rate_hz), round(0.06 * sweep.length_s * rate_hz))
+    lags = _lags(sweep, rate_hz)
     values = irfft(np.abs(rfft(template, size)) ** 2, size)[lags % size]
     perfect = Pulses(np.zeros(1, dtype=np.int64), values[None], lags / rate_hz, np.inf, rate_hz, sweep)
     power = np.abs(rfft(perfect.gated()[0], n_fft)) ** 2
