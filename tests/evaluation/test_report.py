@@ -141,8 +141,11 @@ def test_what_adaptation_saw_and_what_the_split_keeps_apart_are_said(page):
 
 def test_mixed_windows_is_marked_in_title_banner_and_limits(tmp_path):
     text = write_report(results_of("mixed-windows"), None, tmp_path).read_text(encoding="utf-8")
-    assert "leaks on purpose" in title_of(text)
+    assert "leaking split" in title_of(text)
     assert "Leaks on purpose." in text and "no evidence of recognition" in text
+    assert "trained on pieces of the very takes" in text and "nothing known of the takes" not in text
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text)
+    assert captions and all("leaks on purpose" in caption for caption in captions)
     assert "share takes" in text and "never heard" not in title_of(text)
 
 
@@ -168,8 +171,7 @@ def test_names_are_escaped(tmp_path):
 def test_the_page_is_made_again_from_its_folder(tmp_path):
     made = write_report(results_of(out=tmp_path), None, tmp_path).read_text(encoding="utf-8")
     again = report_from_folder(tmp_path).read_text(encoding="utf-8")
-    assert "<h2" in again and Page(again).text.replace("mien ", "") != ""
-    assert re.findall(r'class="number">(.*?)<', again) == re.findall(r'class="number">(.*?)<', made)
+    assert again == made and "numpy" in made
     with pytest.raises(StudyError, match="no finished evaluation"):
         report_from_folder(tmp_path / "empty")
 

@@ -112,8 +112,9 @@ def comparison_figure(
         axes.text(0.0, level + 0.18, method + note, va="bottom", ha="left")
         axes.text(1.0, level + 0.18, f"{interval.estimate:.0%}", va="bottom", ha="right", fontweight="bold")
     for name, value in floors.items():
-        axes.axvline(value, ymax=0.94, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
-        axes.text(value, 0.6, name, fontsize=7, color=MUTED, ha="center", va="bottom")
+        ends = [-len(estimates) + 0.55, 0.6]
+        axes.plot([value, value], ends, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
+        axes.text(value, 0.62, name, fontsize=7, color=MUTED, ha="center", va="bottom")
     axes.set(xlim=(0, 1), ylim=(-len(estimates) + 0.55, 0.85), yticks=[], xlabel=label)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.spines["left"].set_visible(False)

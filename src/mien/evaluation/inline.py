@@ -1,6 +1,5 @@
 """Figures and tables as pieces of one page: SVG that takes the page's colours and font, tables with real headers."""
 
-import base64
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -40,15 +39,6 @@ def svg(figure: Figure, alt: str) -> str:
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     return text.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
-
-
-def png(figure: Figure, alt: str, *, dots_per_inch: int = 200) -> str:
-    """Return a figure as an inline picture, for images of many points."""
-    stream = io.BytesIO()
-    with matplotlib.rc_context(LOOK):
-        figure.savefig(stream, format="png", dpi=dots_per_inch, metadata={"Software": None})
-    code = base64.b64encode(stream.getvalue()).decode("ascii")
-    return f'<img src="data:image/png;base64,{code}" alt="{escape(alt)}" loading="lazy">'
 
 
 def figure_html(picture: str, caption: str) -> str:

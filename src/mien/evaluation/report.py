@@ -25,7 +25,6 @@ from mien.evaluation.report_tables import (
     tests,
 )
 from mien.evaluation.report_words import (
-    HOW,
     Reading,
     adaptation_words,
     banners,
@@ -96,7 +95,7 @@ def page(reading: Reading) -> str:
     return Template(package.joinpath("report.html").read_text(encoding="utf-8")).substitute(
         style=package.joinpath("report.css").read_text(encoding="utf-8"),
         version=__version__,
-        title=escape(f"{heading(reading)}{leaking} - {name}"),
+        title=escape(f"{heading(reading)} - {name}"),
         eyebrow=escape(f"{reading.facts['study']['origin']} study {name}{level} · {reading.plan['protocol']}{leaking}"),
         heading=escape(heading(reading)),
         banners=banners(reading),
@@ -115,13 +114,13 @@ def tiles(reading: Reading) -> str:
         first, *others = [case for case in reading.cases if case.method == method]
         more = "".join(
             f"<li><strong>{percent(case.interval.estimate)}</strong> <span>({between(case.interval)})</span> "
-            f"{escape(HOW[case.adaptation])}</li>"
+            f"{escape(reading.how(case.adaptation))}</li>"
             for case in others
         )
         found.append(
             f'<li class="tile" style="--hue: {hue(colour)}"><p class="name">{escape(method)}</p>'
             f'<p class="number">{percent(first.interval.estimate)}</p>'
-            f'<p class="range">({between(first.interval)}) {escape(HOW[first.adaptation])}</p>'
+            f'<p class="range">({between(first.interval)}) {escape(reading.how(first.adaptation))}</p>'
             f"{f'<ul>{more}</ul>' if more else ''}</li>"
         )
     return f'<ul class="tiles">{"".join(found)}</ul>'

@@ -100,7 +100,12 @@ class Reading:
         level = self.level()
         seeds = ", ".join(map(str, self.plan["seeds"]))
         kind = self.facts["study"]["origin"].capitalize() + (f", level {level}" if level else "")
-        return f"{kind}; seed{'s' if len(self.plan['seeds']) > 1 else ''} {seeds}."
+        leaks = " The split leaks on purpose." if self.leaks else ""
+        return f"{kind}; seed{'s' if len(self.plan['seeds']) > 1 else ''} {seeds}.{leaks}"
+
+    def how(self, adaptation: str) -> str:
+        """Return in a few words what a figure of an adaptation knew of what is scored."""
+        return "trained on pieces of the very takes it is scored on" if self.leaks else HOW[adaptation]
 
 
 def read(results: Results, study: Study | None, command: str | None = None) -> Reading:
@@ -137,7 +142,8 @@ def heading(reading: Reading) -> str:
         f"{len(reading.classes)} expressions" if "happiness" in reading.classes else f"{len(reading.classes)} classes"
     )
     whom = {True: ", on people never heard", False: ""}["subject" in reading.disjoint_by]
-    return ("Simulated: " if reading.simulated else "") + f"{what} told from echoes{whom}"
+    leaking = " (leaking split)" if reading.leaks else ""
+    return ("Simulated: " if reading.simulated else "") + f"{what} told from echoes{whom}{leaking}"
 
 
 def lead(reading: Reading) -> str:
@@ -152,7 +158,7 @@ def lead(reading: Reading) -> str:
         f"({between(plain.interval)} if other people had been drawn). Guessing names "
         f"{percent(reading.floors['chance'][SCORE])} right."
     ]
-    words = [f"{percent(case.interval.estimate)} right {HOW[case.adaptation]}" for case in first[1:]]
+    words = [f"{percent(case.interval.estimate)} right {reading.how(case.adaptation)}" for case in first[1:]]
     if words:
         sentences.append(f"It named {', and '.join(words)}.")
     others = [case for case in reading.cases if case.method != plain.method]
@@ -254,5 +260,7 @@ def adaptation_words(reading: Reading) -> list[tuple[str, str]]:
         "transductive": "All takes that are scored, sound only, before they were scored. This is the setting of the "
         "FacER paper." + extra,
     }
+    if reading.leaks:
+        seen["none"] = "No adaptation was run. But training itself held pieces of the takes that are scored."
     used = dict.fromkeys(case.adaptation for case in reading.cases)
     return [(name, seen[name]) for name in used]

@@ -99,5 +99,5 @@ def read_results(folder: Path) -> Results:
     if absent:
         raise StudyError(f"{folder} holds no finished evaluation: {', '.join(absent)} is missing; run mien evaluate")
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    facts = run["options"] | {"versions": run["versions"], "data_digest": run["data_digest"]}
+    facts = run["options"] | {"versions": run["versions"]}
     return Results(read_table(folder / "results.csv"), read_table(folder / "predictions.csv"), facts)
