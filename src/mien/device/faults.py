@@ -27,6 +27,9 @@ _PACE, _PACE_S = 0.002, 0.003
 _WALL_DB = 30.0
 _WALL_HZ = 600.0
 _BEHIND_WALL_SNR_DB = 10.0
+_LEAST_GAIN = 500.0
+"""Band times length from which a mirrored sweep stands clear of the sweep itself: sweeps of about a second or more."""
+
 _STANDARD_RATES_HZ = (8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
 
 
@@ -201,6 +204,8 @@ def mirror_to_floor(samples: np.ndarray, pulses: Pulses, half_rate_hz: float) ->
     if reach_hz < 1_000 or half_rate_hz < 5_000:
         return 0.0
     begin_s, end_s = ((half_rate_hz + side * reach_hz - sweep.low_hz) / sweep.slope_hz_per_s for side in (-1, 1))
+    if 2 * reach_hz * (end_s - begin_s) < _LEAST_GAIN:
+        return 0.0
     n_mirror, side = round((end_s - begin_s) * rate_hz), round(JUMP_S * rate_hz)
     time_s = np.arange(n_mirror) / rate_hz
     mirror = np.exp(2j * np.pi * ((half_rate_hz + reach_hz) * time_s - sweep.slope_hz_per_s * time_s**2 / 2))
