@@ -90,17 +90,17 @@ def test_adaptation_starts_from_the_trained_weights(fitted):
             torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-7)
 
 
-def test_adaptation_helps_where_a_domain_is_shifted():
-    """People of another domain: all windows turned down to a third and shifted alike. Mean over three seeds."""
-    windows, target = toy_windows(n_people=8), toy_windows(seed=9, n_people=4, spread=0.5)
-    values = (0.4 * target.values + 0.8).astype(np.float32)
+def test_adaptation_helps_where_people_differ_and_a_domain_is_shifted():
+    """People who differ twice as much as those learnt from, all heard with one offset. Mean over three seeds."""
+    windows = toy_windows(n_people=8, n_each=8, spread=0.6)
+    target = toy_windows(seed=9, n_people=4, n_each=8, spread=1.2, offset=0.5)
     before, after = [], []
     for seed in range(3):
-        made = FacerClassifier(options(width=4, epochs=15, adaptation_epochs=10), seed)
+        made = FacerClassifier(options(width=4, classifier_hidden=(32,), epochs=15, adaptation_epochs=15), seed)
         made.fit(windows.values, windows.labels, windows.groups)
-        before.append((made.predict_proba(values).argmax(1) == target.labels).mean())
-        after.append((made.adapt(values).predict_proba(values).argmax(1) == target.labels).mean())
-    assert np.mean(after) > np.mean(before) + 0.05
+        before.append((made.predict_proba(target.values).argmax(axis=1) == target.labels).mean())
+        after.append((made.adapt(target.values).predict_proba(target.values).argmax(axis=1) == target.labels).mean())
+    assert np.mean(after) > np.mean(before) > 0.6
 
 
 def test_adaptation_never_sees_labels_of_the_target(fitted):
