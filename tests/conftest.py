@@ -1,0 +1,6 @@
+"""One thread per process: the suite runs in several, and threads that wait for each other cost more than they give."""
+
+import os
+
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
