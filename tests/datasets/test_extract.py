@@ -96,3 +96,11 @@ def test_takes_of_different_channels_are_not_joined(study_path):
 def test_no_rows_are_refused(written):
     with pytest.raises(StudyError, match="of no takes"):
         extract(load_study(written), Level(), rows=[], progress=False)
+
+
+def test_workers_started_in_another_folder_find_a_relative_study(written, tmp_path, monkeypatch):
+    """Worker processes are kept from earlier work and stand where that began: "study/... does not exist"."""
+    monkeypatch.chdir(tmp_path)
+    extract(load_study(written), Level(), n_jobs=2, progress=False)
+    monkeypatch.chdir(written.parent)
+    assert len(extract(load_study(written.name), Level(), n_jobs=2, progress=False)) == 18

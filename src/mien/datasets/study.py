@@ -143,7 +143,7 @@ class Study:
 
 
 def inside(root: Path, relative: str) -> Path:
-    """Return the file that a study's `path` means.
+    """Return the file that a study's `path` means, absolute: worker processes may stand in another folder.
 
     Raises:
         StudyError: it leaves the study, by its words or through a link.
@@ -159,7 +159,7 @@ def inside(root: Path, relative: str) -> Path:
             )
     except (OSError, RuntimeError) as error:
         raise StudyError(f"path {relative!r} cannot be followed: {error}") from None
-    return found
+    return found.absolute()
 
 
 def read_header(path: Path) -> tuple[StudyHeader, Probe]:
