@@ -186,7 +186,9 @@ def import_(
 
     if kind != "gestures":
         raise typer.BadParameter(f"{kind!r}; known is: gestures", param_hint="KIND")
-    import_gestures(path, study, source=source, resume=resume)
+    if source not in ("baseband", "raw"):
+        raise typer.BadParameter(f"{source!r}; choose baseband or raw", param_hint="--source")
+    import_gestures(path, study, source="raw" if source == "raw" else "baseband", resume=resume)
     _show_study(study, as_json)
 
 

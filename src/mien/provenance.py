@@ -21,7 +21,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def write_run(folder: Path, command: str, options: dict[str, Any], *, seed: int | None, data_digest: str | None) -> None:
+def write_run(
+    folder: Path, command: str, options: dict[str, Any], *, seed: int | None, data_digest: str | None
+) -> None:
     """Write `run.json`: what was run, with which options and seed, on which data, by which versions.
 
     Args:
