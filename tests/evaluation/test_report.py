@@ -162,6 +162,15 @@ def test_too_few_people_for_a_test_is_said(tmp_path):
     assert "too few to show any difference at 0.05" in text
 
 
+def test_a_network_narrower_than_the_papers_is_said(tmp_path):
+    results = results_of()
+    method = next(iter(results.facts["plan"]["methods"].values()))
+    method["options"] = {"network": {"shape": {"width": 16}}}
+    assert "begins with 64 filters, here with fewer" in write_report(results, None, tmp_path).read_text()
+    method["options"] = {"network": {"shape": {"width": 64}}}
+    assert "begins with 64 filters" not in write_report(results, None, tmp_path).read_text()
+
+
 def test_names_are_escaped(tmp_path):
     methods = {"<b>mine</b>": Nearest, "other & more": Nearest}
     Page(text := write_report(results_of(methods=methods), None, tmp_path).read_text(encoding="utf-8"))

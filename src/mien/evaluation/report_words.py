@@ -21,6 +21,10 @@ HOW = {
 }
 
 
+FULL_WIDTH = 64
+"""Filters of the first stage of ResNet-18 (He et al., 2016)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """One method with one adaptation, in the unit that the report is about.
@@ -217,7 +221,7 @@ def limits(reading: Reading) -> list[str]:
             "A first use: adapted figures need takes of the person beforehand, and the transductive ones come from the "
             "very takes they were adapted to."
         )
-    found += _constants(reading.study)
+    found += _constants(reading.study) + _narrow(reading.plan)
     if len(reading.plan["seeds"]) == 1:
         found.append("How much chance in learning matters: one seed was run; another may differ by several points.")
     return found
@@ -230,6 +234,20 @@ def _constants(study: Study | None) -> list[str]:
     names = [name for name in ("place", "device", "mask") if name in study.table and study.table[name].nunique() == 1]
     words = {"place": "Other places", "device": "Other devices", "mask": "Faces with a mask, or without"}
     return [f"{words[name]}: in all takes, {name} is '{study.table[name].iloc[0]}'." for name in names]
+
+
+def _narrow(plan: Mapping[str, Any]) -> list[str]:
+    """Return a sentence on networks that were made narrower than the paper's ResNet-18."""
+    widths = {}
+    for method, chosen in plan["methods"].items():
+        options = chosen.get("options") or {}
+        shape = options.get("network", options).get("shape", {})
+        if shape.get("width", FULL_WIDTH) < FULL_WIDTH:
+            widths[method] = shape["width"]
+    if not widths:
+        return []
+    listed = ", ".join(f"{method} {width}" for method, width in widths.items())
+    return [f"The paper's network: its ResNet-18 begins with {FULL_WIDTH} filters, here with fewer ({listed})."]
 
 
 def disjoint_words(names: Sequence[str]) -> str:
