@@ -6,9 +6,10 @@ PACK is the folder with `labels.csv` and `iq_baseband_2100hz.npz`. The recording
 folder), every protocol is evaluated with three seeds, and `--out` gets results.csv, summary.csv, run.json and one
 report per protocol. An interrupted run goes on where it stopped.
 
-What was fixed beforehand: the front end is `Doppler()` and every method stands at its defaults, but for the residual
-networks, which are made narrower and trained for half as long so that the run fits into an hour on one core. Nothing is
-chosen by the scores; networks stop early on people of the training side.
+The front end is `Doppler()` and every method stands at its defaults, but for the residual networks, which are made
+narrower and trained for half as long to fit a CPU. Within a fold nothing sees the test people: networks stop early on
+people of the training side. The front end's setting was looked at on these same people beforehand, as
+`docs/results-gestures.md` tells in full.
 """
 
 import argparse
