@@ -1,9 +1,14 @@
 """The command line: the example in every command's help runs; bad input gets one line, exit 1 and nothing written."""
 
 import json
+import os
 import shlex
 import shutil
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +60,6 @@ def mien(folder, monkeypatch, capfd):
 @pytest.fixture(scope="module")
 def study(folder):
     """A simulated study of four people, made once by the command's own example."""
-    import os
-
     path = folder / "study"
     if not path.exists():
         here = os.getcwd()
@@ -70,8 +73,6 @@ def study(folder):
 
 @pytest.fixture(scope="module")
 def model(folder, study):
-    import os
-
     here = os.getcwd()
     os.chdir(folder)
     try:
@@ -238,3 +239,58 @@ def test_wrong_requests(mien, study, words, code):
     assert (found, out) == (code, "")
     assert "Traceback" not in err and err.strip()
     assert not Path("never").exists()
+
+
+def interrupted(words: list[str], cwd: Path, when: Callable[[], bool]) -> tuple[int, str]:
+    """Start the program, send it Ctrl-C as soon as `when` says so, return its exit code and what it said."""
+    program = [sys.executable, "-c", "from mien.cli import main; main()", *words]
+    with subprocess.Popen(program, cwd=cwd, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as started:
+        until = time.monotonic() + 120
+        while not when() and started.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        started.send_signal(signal.SIGINT)
+        _, said = started.communicate(timeout=120)
+    return started.returncode, said
+
+
+def test_ctrl_c_during_a_simulation_is_resumed(mien, folder):
+    words = ["simulate", "stopped", "--subjects", "2", "--takes", "6", "--level", "easy", "--jobs", "1"]
+    table = folder / "stopped" / "takes.tsv"
+    code, said = interrupted(words, folder, lambda: table.exists() and table.read_text().count("\n") > 5)
+    assert code == 130 and "--resume" in said and "Traceback" not in said
+    n_takes = table.read_text().count("\n") - 1
+    assert 0 < n_takes < 72
+    assert mien("check", "stopped")[0] == 0
+    assert mien(*words)[0] == 1, "a begun study must not be overwritten without --resume"
+    assert mien(*words, "--resume")[0] == 0
+    assert table.read_text().count("\n") - 1 == 72
+    assert mien("simulate", "whole", *words[2:])[0] == 0
+    assert (folder / "whole" / "takes.tsv").read_text() == table.read_text()
+
+
+def test_ctrl_c_during_training_is_resumed_to_the_same_weights(mien, folder, study):
+    words = ["train", "mien", "study", "--option", "epochs=6", "--option", "n_filters=32", "--jobs", "1"]
+    checkpoint = folder / "halted" / "checkpoints"
+    code, said = interrupted([*words, "--out", "halted"], folder, lambda: any(checkpoint.rglob("*.json")))
+    assert code == 130 and "--resume" in said and "Traceback" not in said
+    assert not (folder / "halted" / "weights.safetensors").exists()
+    assert mien(*words, "--out", "halted", "--resume")[0] == 0
+    assert mien(*words, "--out", "unbroken")[0] == 0
+    weights = [(folder / name / "weights.safetensors").read_bytes() for name in ("halted", "unbroken")]
+    assert weights[0] == weights[1]
+
+
+def test_a_full_disk_is_one_line(mien, model, monkeypatch):
+    """Every write goes through one function; what it does when the system says "no space" is seen by the command."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    for words in (
+        ("simulate", "full", "--subjects", "1", "--jobs", "1"),
+        ("train", "linear", "study", "--out", "full2"),
+    ):
+        code, out, err = mien(*words)
+        assert (code, out) == (1, "") and "disk is full" in err and "Traceback" not in err
+    assert not list(Path(".").rglob("full*/**/*.flac")) and not Path("full2/weights.safetensors").exists()
