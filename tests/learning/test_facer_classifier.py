@@ -6,6 +6,7 @@ import torch
 from toy_windows import toy_windows
 
 from mien.errors import ModelError
+from mien.learning import facer
 from mien.learning.arrays import Normaliser
 from mien.learning.facer import FacerClassifier, evenly
 from mien.learning.loop import Run, Training, train
@@ -115,11 +116,6 @@ def test_too_little_to_adapt_to_is_refused(fitted):
         fitted.adapt(toy_windows().values[:1])
 
 
-def test_classifier_has_the_papers_layers_by_default():
-    assert METHODS["facer"].options.classifier_hidden == (1024, 256)
-    assert METHODS["facer"].options.adapting.contrastive_weight == 0.5
-
-
 def test_the_bank_is_even_and_keeps_held_out_people_apart(fitted):
     windows = toy_windows()
     small = FacerClassifier(options(bank_windows=30, epochs=1)).fit(windows.values, windows.labels, windows.groups)
@@ -137,6 +133,22 @@ def test_evenly_draws_from_every_class_and_person():
     cells = set(zip(labels[chosen], groups[chosen], strict=True))
     assert cells == {(0, "a"), (0, "b"), (1, "b")}
     assert evenly(labels, groups, 500, np.random.default_rng(0)).tolist() == list(range(100))
+
+
+def test_adaptation_runs_with_its_own_options_and_the_networks_augmentation(fitted, monkeypatch):
+    objectives = []
+    monkeypatch.setattr(
+        facer,
+        "train",
+        lambda objective, *rest, **named: (objectives.append(objective), train(objective, *rest, **named))[1],
+    )
+    changed = FacerClassifier(options(contrastive_weight=0.7, temperature=0.3, gain_spread=0.2))
+    changed.__dict__.update({name: value for name, value in fitted.__dict__.items() if name != "options"})
+    changed.adapt(toy_windows(seed=9, n_people=2).values)
+    adapting, classifier = objectives
+    assert (adapting.weight, adapting.temperature) == (0.7, 0.3)
+    assert adapting.source.augmentation.gain_spread == adapting.target.augmentation.gain_spread == 0.2
+    assert len(adapting) == len(classifier) == len(fitted.bank.parts()[0])
 
 
 def test_both_stages_resume(tmp_path):

@@ -49,6 +49,15 @@ def test_every_element_shares_out_one_among_the_units():
     torch.testing.assert_close(attention.sum(dim=2), torch.ones(3, 7))
 
 
+def test_an_element_far_below_the_others_shares_out_one_too():
+    module = ExternalAttention(1, 1)
+    for layer in (module.query, module.keys):
+        torch.nn.init.ones_(layer.weight)
+    torch.nn.init.zeros_(module.query.bias)
+    attention = module.attention(torch.tensor([[[0.0], [-40.0], [-500.0]]]))
+    assert attention.flatten().tolist() == pytest.approx([1, 1, 0])
+
+
 def test_order_of_elements_does_not_matter():
     module, elements, order = ExternalAttention(6, 5), torch.randn(2, 7, 6), torch.randperm(7)
     torch.testing.assert_close(module(elements[:, order]), module(elements)[:, order])

@@ -64,6 +64,14 @@ def test_classifier_has_the_papers_hidden_layers():
     assert [layer.out_features for layer in classifier.hidden if hasattr(layer, "out_features")] == [1024, 256]
 
 
+def test_classifiers_hidden_layers_are_not_linear():
+    classifier, representations = TwoLayerClassifier(16, 3, (12, 8)), torch.randn(50, 16)
+    assert classifier.hidden[:2](representations).min() == 0
+    assert classifier(representations).representation.min() == 0
+    scores = [classifier(sign * representations).logits for sign in (-1, 0, 1)]
+    assert not torch.allclose(scores[0] + scores[2], 2 * scores[1], atol=1e-3)
+
+
 def test_temporal_network_has_about_a_hundred_thousand_weights():
     n_weights = sum(weights.numel() for weights in TemporalNetwork((2, 12, 20), 6).parameters())
     assert 70_000 < n_weights < 130_000

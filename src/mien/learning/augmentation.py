@@ -1,6 +1,11 @@
 """Changed copies of windows that keep their label (FacER section IV-B-1), made afresh for every batch of training.
 
-Amplitudes are changed before normalisation, where they are still what a microphone heard.
+Amplitudes are changed before the network's normaliser. The front ends have already divided by the level of the
+recording, or of its neutral face, so this gain stands for what is left within a recording.
+
+The paper enlarges its data once, with several views of each sample; here each window has one fresh view per batch. The
+paper also shifts the segment by the distance: 3 cm is 0.17 ms, or 28 Hz of beat, which lies below one bin (100 Hz) and
+one column (4 ms) of the spectrogram and is left out. Range profiles have `shift_cells`.
 """
 
 from dataclasses import dataclass
@@ -20,8 +25,9 @@ class Augmentation:
     Args:
         gain_spread: standard deviation of the multiplier of all magnitudes. The paper draws it with mean 0, which
             would mute one half of the samples and flip the rest's sign: a multiplier has mean 1, and we use that.
-        distance_spread: the face is moved by up to this share of its distance, nearer or farther; amplitude changes
-            by the inverse square of the distance, the paper's exponent.
+        distance_spread: amplitude changes as if the face were nearer or farther by up to this share of its distance,
+            by the inverse square, the paper's exponent. That is a law of intensity; for pressure it holds for the
+            two-way spreading of a small scatterer.
         turn_phase: multiply complex windows by one random phase each (speaker, microphone and half a wavelength of
             distance leave the phase of all echoes free). Needs real and imaginary channels.
         shift_cells: move the profile by up to this many cells along height, zeros entering.

@@ -22,8 +22,9 @@ class Adaptation:
     """How Algorithm 1 runs.
 
     Args:
-        contrastive_weight, temperature: lambda of Eq. 10, 0.5 in the paper; tau of Eq. 9, unstated there.
-        adaptation_epochs: E of Algorithm 1; K is the training's iterations_per_epoch.
+        contrastive_weight: lambda of Eq. 10, 0.5 in the paper, but of a mean over anchors where the paper prints a sum
+            (`losses`): so it weighs about |I_t| times less than printed. temperature: tau of Eq. 9, unstated there.
+        adaptation_epochs: E of Algorithm 1, unstated; K is the training's iterations_per_epoch.
         adaptation_learning_rate: a tenth of the paper's 0.1, since it starts from trained weights.
     """
 
@@ -111,6 +112,9 @@ class FacerClassifier:
     `fit` is the network with external attention by cross-entropy alone, as in the paper's case 1a, then the
     classifier on its representations. `adapt` starts Algorithm 1 from those weights: pseudo-labels of random weights
     would be noise, and Eq. 9 would draw every target window to a class picked by chance.
+
+    The D_s of Algorithm 1 is here the `Bank`: at most `bank_windows` labelled windows, less those held out. `adapt`
+    trains on it and fits the classifier anew to its representations. The paper uses all of D_s for both.
 
     Args:
         options: network, adaptation, classifier.

@@ -1,4 +1,7 @@
-"""The one training loop. What differs between methods is an `Objective`; how it is minimised stands here."""
+"""The one training loop. What differs between methods is an `Objective`; how it is minimised stands here.
+
+Every batch makes a step of the optimiser. (FacER's Algorithm 1, as printed, makes one after all batches.)
+"""
 
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -21,9 +24,11 @@ class Training:
     """How an objective is minimised.
 
     Args:
-        epochs: passes at most; patience: passes without a lower validation loss before training stops.
-        iterations_per_epoch: passes over the batches within one epoch (K of FacER's Algorithm 1).
-        batch_size: windows per step, evened out so that no batch is a small rest.
+        epochs: passes at most (E of FacER's Algorithm 1); patience: passes without a lower validation loss before
+            training stops.
+        iterations_per_epoch: passes over the batches within one epoch (K of Algorithm 1).
+        batch_size: windows per step, evened out so that no batch is a small rest. The paper states neither it nor E
+            nor K.
         optimizer: "sgd" with momentum (the paper), or "adamw".
         learning_rate, momentum: 0.1 and 0.9 in FacER section VI-A.
         rate_decay: the paper's "learning rate decay rate of 0.01", taken as rate / (1 + decay * epoch), the time-based

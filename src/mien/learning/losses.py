@@ -1,4 +1,8 @@
-"""Supervised contrastive losses (FacER Eq. 3 and 9). All numbers are means, so that they do not grow with the batch."""
+"""Supervised contrastive losses (FacER Eq. 3 and 9). All numbers are means, so that they do not grow with the batch.
+
+The paper prints sums over anchors: its lambda of 0.5 weighs Eq. 9 about |I_t| times, the anchors in a batch, what it
+weighs here.
+"""
 
 import torch
 from torch import Tensor

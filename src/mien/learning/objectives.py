@@ -107,6 +107,9 @@ class DomainAdaptation:
     windows goes with as many target windows (line 5). Both pass through the network together, in one batch: batch
     normalisation then sees, in training as in its running statistics, one mixture of both domains; passing them one
     after the other would normalise each by itself in training and neither in use.
+
+    Algorithm 1 as printed back-propagates once, after its loop over batches; here every batch makes a step. The target
+    windows of a batch are drawn with replacement.
     """
 
     network: nn.Module

@@ -1,4 +1,7 @@
-"""Pseudo-labels for the unlabelled target domain (FacER Eq. 6 and 7)."""
+"""Pseudo-labels for the unlabelled target domain (FacER Eq. 6 and 7).
+
+The paper calls this K-means. Its equations, and this, are one weighted pass per epoch: centroids are not iterated.
+"""
 
 import torch
 from torch import Tensor

@@ -44,7 +44,7 @@ class ExternalAttention(nn.Module):
 
     References:
         M.-H. Guo, Z.-N. Liu, T.-J. Mu, S.-M. Hu, Beyond self-attention: external attention using two linear layers
-        for visual tasks, arXiv:2105.02358, Eq. 5-6 and Algorithm 1.
+        for visual tasks, arXiv:2105.02358.
     """
 
     def __init__(self, n_features: int, n_units: int = 64) -> None:
@@ -54,9 +54,13 @@ class ExternalAttention(nn.Module):
         self.values = nn.Linear(n_units, n_features, bias=False)
 
     def attention(self, elements: Tensor) -> Tensor:
-        """Return the doubly normalised map, (batch element unit): every element's row sums to one."""
+        """Return the doubly normalised map, (batch element unit).
+
+        Every element's row sums to one; where an element's share of every unit is below the smallest float, to less.
+        """
         over_elements = self.keys(self.query(elements)).softmax(dim=1)
-        return over_elements / over_elements.sum(dim=2, keepdim=True).clamp_min(1e-9)
+        smallest = torch.finfo(over_elements.dtype).tiny
+        return over_elements / over_elements.sum(dim=2, keepdim=True).clamp_min(smallest)
 
     def forward(self, elements: Tensor) -> Tensor:
         return elements + self.values(self.attention(elements))
@@ -102,7 +106,7 @@ class ResidualBlock(nn.Module):
 
 
 def _stem(n_channels: int, width: int, large: bool) -> nn.Sequential:
-    """Return the first layers: the paper's 7 x 7 with pooling, or 3 x 3 at full resolution for small images."""
+    """Return the first layers: ResNet-18's 7 x 7 with pooling, or 3 x 3 at full resolution for small images."""
     if large:
         return nn.Sequential(
             nn.Conv2d(n_channels, width, 7, stride=2, padding=3, bias=False),
@@ -123,7 +127,7 @@ class ResNet18Trunk(nn.Module):
     Args:
         image_shape: (channel, height, time) of the input. Where the smaller side is below 32, the stem is a 3 x 3
             convolution at full resolution instead of 7 x 7 with stride 2 and pooling.
-        width: channels of the first stage, doubled three times; 64 in the paper, 16 is about 16 times cheaper.
+        width: channels of the first stage, doubled three times; 64 in ResNet-18, 16 is about 16 times cheaper.
 
     Shapes:
         (batch channel height time) -> (batch feature height time), feature = 8 * width

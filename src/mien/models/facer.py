@@ -5,7 +5,8 @@ smartphone earpiece speaker, IEEE INFOCOM 2023.
 
 The paper leaves open where attention stands and how wide things are. Here: after the last stage (as in the reference
 [36]), then the mean over all elements is the representation g(x); h is linear (Eq. 6); the projection of Eq. 3 is
-linear, to 128 features of unit length (its reference [32]).
+linear, to 128 features of unit length (its reference [32]). With a spectrogram of 41 x 60 the last feature map is
+2 x 2: Eq. 8 then attends over N = 4 elements.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class FacerShape:
     """What fixes the network's weights.
 
     Args:
-        width: channels of ResNet-18's first stage; 64 in the paper, 16 here by default for the sake of CPUs.
+        width: channels of ResNet-18's first stage; 64 in ResNet-18, 16 here by default for the sake of CPUs.
         attention: Eq. 8, Eq. 2, or none (the paper's ResNet baseline).
         attention_units: S of Eq. 8.
         projection_size: features of z in Eq. 3 and 9.
@@ -70,6 +71,9 @@ class Facer(nn.Module):
 
 class TwoLayerClassifier(nn.Module):
     """The classifier trained on source representations: hidden layers of 1,024 and 256 (FacER section VI-A, case 1b).
+
+    The paper gives these two sizes alone. The non-linearity after each, the third layer to the classes and the
+    optimiser (that of the network) are ours.
 
     Shapes:
         (batch feature) -> `Outputs`
