@@ -51,6 +51,11 @@ def test_a_take_of_one_second_is_one_second_wherever_it_begins(front_end, start)
     assert found.front_end == front_end
 
 
+def test_spectrograms_follow_each_other_by_two_periods():
+    found = Spectrogram().features(recording(n_samples=48_000, noise=0.003))
+    np.testing.assert_allclose(np.diff(found.start_s), Spectrogram().hop_s, atol=1e-4)
+
+
 @every
 def test_short_and_long_takes(front_end):
     quarter = replace(front_end, window_s=0.25)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mien.probe import Chirp
 from mien.recording import Recording
 from mien.sensing.arrivals import first_peak
-from mien.sensing.direct_path import remove_direct_path
+from mien.sensing.direct_path import direct_part, remove_direct_path
 from mien.sensing.echoes import echo_quality, find_echoes, gated_waveforms, periods
 from mien.sensing.period_grid import baseband, frame_spectra, period_grid, undo_drift
 from mien.sensing.range_gate import RangeGate, compress, gate_echoes, waveforms
@@ -159,6 +159,14 @@ def test_the_direct_path_goes_and_the_face_stays(distance_m, phase):
     left = compress(cleaned[0, 0], GRID, delays_s)[0] / compress(face, GRID, delays_s)[0]
     assert abs(decibels(left)) < 0.5
     assert cancellation_db > 30
+
+
+@pytest.mark.parametrize("nearest_m, farthest_m, most_db", [(0.005, 0.04, -61), (0.04, 0.10, -52)])
+def test_an_arrival_in_the_zone_leaves_as_little_in_the_gate_as_stated(nearest_m, farthest_m, most_db):
+    for distance_m in np.arange(nearest_m, farthest_m, 0.005):
+        arrival = spectrum((distance_m, 1.0))
+        left = arrival - direct_part(arrival[None, None], GRID, GATE)[0, 0]
+        assert decibels(np.abs(compress(left, GRID, GATE.delay_s(FINE_M))).max()) < most_db
 
 
 def test_the_direct_path_is_removed_though_it_trembles_from_period_to_period():

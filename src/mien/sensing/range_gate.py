@@ -2,7 +2,8 @@
 
 The direct path and the face overlap inside a 25 ms sweep and separate only after compression. So a period is first
 turned into its channel impulse response, gated there, and only then, if a waveform is wanted, given back its sweep.
-Gating the beat frequency of a dechirped signal is the same cut (FacER Eq. 4: 25 to 50 cm is 235 to 470 Hz).
+Gating the beat frequency of a dechirped signal is the same cut (FacER Eq. 4: 25 to 50 cm is 235 to 470 Hz; for its
+Fig. 3 the paper sets 500 Hz instead).
 
 References: FacER section IV-A-2, Eq. 1, 4, 5; Richards, Fundamentals of Radar Signal Processing, chapter 4.
 """
@@ -83,7 +84,7 @@ def compression(grid: PeriodGrid, taper: Taper) -> np.ndarray:
     """Return (freq) the gain that compresses a sweep into a pulse of height 1 (divided by their number already).
 
     Args:
-        taper: "matched" weights frequencies as they were emitted, best against noise: -4 dB width one range cell,
+        taper: "matched" weights frequencies as they were emitted, best against noise: -4 dB width 1.1 range cells,
             sidelobes -13 dB next to the pulse and falling fast because the sweep is faded. "flat" weights all alike.
             "hann" trades a pulse twice as wide for sidelobes of -31 dB.
     """

@@ -29,7 +29,7 @@ def windows_of(n_periods: int, period_s: float, window_s: float, hop_s: float) -
         RecordingError: the take is shorter than one window.
 
     Example:
-        >>> windows_of(20, 0.05, 0.25, 0.125).first.tolist()
+        >>> windows_of(20, 0.05, 0.25, 0.1).first.tolist()
         [0, 2, 4, 6, 8, 10, 12, 14]
     """
     n_window = max(1, round(window_s / period_s))
