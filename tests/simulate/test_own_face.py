@@ -147,9 +147,10 @@ def test_too_few_facets_are_refused() -> None:
         own_face(500)
 
 
-# proportions. Mean and standard deviation over young adults, men and women averaged (Farkas, 1994), mm
+# proportions. Mean and standard deviation in mm, of the order of size given by anthropometry such as Farkas (1994) for
+# adults, men and women averaged; no value was looked up. So also the figures beside the widths of the head below
 
-FARKAS_MM = {
+PROPORTIONS_MM = {
     ("sellion", "subnasale"): (51.5, 3.6),
     ("subnasale", "nose_tip"): (19.6, 2.0),
     ("sellion", "menton"): (115.0, 6.5),
@@ -165,10 +166,10 @@ def distances_mm(face: FaceModel, points: np.ndarray, pair: tuple[str, str]) -> 
     return 1e3 * np.linalg.norm(first - second, axis=-1)
 
 
-@pytest.mark.parametrize("pair", FARKAS_MM, ids="-".join)
+@pytest.mark.parametrize("pair", PROPORTIONS_MM, ids="-".join)
 def test_proportions_and_their_spread_are_those_of_a_population(pair: tuple[str, str]) -> None:
     face = own_face(24000)  # landmarks are points of the mesh: the finer, the nearer to their places
-    mean_mm, deviation_mm = FARKAS_MM[pair]
+    mean_mm, deviation_mm = PROPORTIONS_MM[pair]
     rng = np.random.default_rng(7)
     people = np.stack([face.shape(rng.normal(size=face.n_modes)) for _ in range(200)])
     found = distances_mm(face, people, pair)

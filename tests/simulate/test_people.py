@@ -1,3 +1,5 @@
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from standin import ball_face
@@ -7,6 +9,20 @@ from mien.simulate.people import ASYMMETRY, HEAD_VARIATION, SEX_SHIFT, draw_sexe
 from mien.simulate.phones import MEASURED
 
 FACE = ball_face()
+
+# Mean and standard deviation between people, metres and degrees. Distances are uniform: width / sqrt(12).
+NOMINAL = {"distance_m": (0.30, 0.003), "drop_m": (0.11, 0.003), "side_m": (0.0, 0.003)} | {
+    name: (0.0, 1.0) for name in ("pitch_deg", "turn_deg", "roll_deg")
+}
+OWN = {
+    "distance_m": (0.345, 0.15 / np.sqrt(12)),
+    "drop_m": (0.11, 0.024),
+    "side_m": (0.0, 0.012),
+    "pitch_deg": (0.0, 4.0),
+    "turn_deg": (0.0, 3.0),
+    "roll_deg": (0.0, 2.0),
+}
+PLACEMENTS = {"easy": NOMINAL, "medium": NOMINAL, "hard": OWN, "wild": OWN}
 
 
 def crowd(level, n=600, seed=0):
@@ -56,11 +72,22 @@ def test_the_nominal_position_differs_by_millimetres_and_the_own_one_by_centimet
     nominal = np.array([p.placement.distance_m for p in crowd("medium")])
     assert nominal.mean() == pytest.approx(0.30, abs=0.001)
     assert nominal.std() == pytest.approx(0.003, rel=0.1)
-    own = crowd("hard")
-    distances = np.array([p.placement.distance_m for p in own])
+    distances = np.array([p.placement.distance_m for p in crowd("hard")])
     assert 0.27 <= distances.min() < 0.275 and 0.415 < distances.max() <= 0.42
-    assert np.std([p.placement.drop_m for p in own]) == pytest.approx(0.024, rel=0.15)
-    assert np.std([p.placement.pitch_deg for p in own]) == pytest.approx(4.0, rel=0.15)
+
+
+@pytest.mark.parametrize("level", PLACEMENTS)
+def test_placements_have_the_means_and_spreads_of_the_levels_version(level):
+    people = crowd(level, 4000)
+    for name, (mean, deviation) in PLACEMENTS[level].items():
+        found = np.array([getattr(person.placement, name) for person in people])
+        assert found.mean() == pytest.approx(mean, abs=0.06 * deviation), name
+        assert found.std() == pytest.approx(deviation, rel=0.05), name
+
+
+def test_everybody_is_placed_by_a_draw_of_their_own():
+    placed = np.array([astuple(person.placement) for person in crowd("wild", 2000)])
+    assert np.abs(np.corrcoef(placed.T) - np.eye(6)).max() < 0.1
 
 
 def test_phones_differ_where_the_level_says_so():

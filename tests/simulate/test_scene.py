@@ -52,6 +52,15 @@ def test_a_moving_reflector_turns_its_phase_by_twice_its_way():
     assert turned == pytest.approx(2 * np.pi * 21_000 * 0.002 / SPEED_OF_SOUND_M_S, rel=0.002)
 
 
+@pytest.mark.parametrize("moved_m", [0.0001, 0.001, 0.003])
+def test_a_moving_reflector_is_as_exact_as_stated(moved_m):
+    still = near_clutter(place_named("office"), np.random.default_rng(0))
+    motion_m = np.array([[0.0, 0.0, moved_m]])
+    moved = Reflectors(still.positions_m + motion_m, still.amplitudes).channel(GRID_HZ, MICROPHONES_M[:1])
+    error_db = rms_db(still.channel(GRID_HZ, MICROPHONES_M[:1], motion_m) - moved)
+    assert -26 < error_db - rms_db(moved - still.channel(GRID_HZ, MICROPHONES_M[:1])) < -20
+
+
 @pytest.mark.parametrize("name", PLACES)
 def test_near_clutter_lies_within_the_faces_range_and_far_clutter_beyond(name):
     rng = np.random.default_rng(0)

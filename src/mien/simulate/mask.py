@@ -7,7 +7,7 @@ smooth drape over what lies beneath, outside the skin everywhere by a gap, and t
 What lies behind is seen through it: scattering between cloth and skin is left out. Nothing is published on masks at
 20 kHz; shape, gap, share and loss are assumptions, different from person to person (`people.MaskFit`).
 
-Reference: Morse and Ingard, Theoretical Acoustics (1968), section 6.3, for thin resistive sheets.
+Reference: Morse and Ingard, Theoretical Acoustics (1968), for thin resistive sheets.
 """
 
 from dataclasses import dataclass

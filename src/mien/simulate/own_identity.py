@@ -1,8 +1,9 @@
 """Identity of the own face: how heads differ, one standard deviation at a time.
 
-Millimetres throughout this file. Standard deviations marked F are those of Farkas, Anthropometry of the Head and Face
-(1994), adults of both sexes; the others are chosen. A distance across the face of standard deviation s moves each
-side by s / 2.
+Millimetres throughout this file. Standard deviations marked F are of the order of size given by anthropometry such as
+Farkas, Anthropometry of the Head and Face (1994), for adults of both sexes; no value was looked up. The others are
+chosen. A distance across the face of standard deviation s moves each side by s / 2, or slightly less where other modes
+widen the same distance.
 """
 
 import numpy as np
@@ -48,7 +49,7 @@ _SYMMETRIC: dict[str, tuple[Pull, ...]] = {
     "throat": (Pull((0, -98), (40, 22), (0, -2.5, 1.5)),),
 }
 
-_ASYMMETRIC: dict[str, tuple[Pull, ...]] = {  # chosen: faces are asymmetric by 1 to 2 mm (Farkas and Cheung, 1981)
+_ASYMMETRIC: dict[str, tuple[Pull, ...]] = {  # chosen: about a millimetre to one side
     "nose to one side": (Pull((0, -10), (22, 34), (1.2, 0, 0)),),
     "chin to one side": (Pull((0, -74), (44, 36), (1.3, 0, 0)),),
     "mouth tilted": (Pull((24, -45), (26, 20), (0, 0.8, 0)),),

@@ -3,17 +3,19 @@
 Millimetres throughout this file: x to the person's left, y up, z forward. The origin is the midpoint between the
 tragi (ear canals) and y = 0 is the Frankfort plane, through the tragi and the lower rims of the orbits.
 
+The solids below were placed to meet distances between landmarks of the order of size given by anthropometry such as
+Farkas, Anthropometry of the Head and Face (1994), men and women averaged; no value was looked up.
+`tests/simulate/test_own_face.py` measures them.
+
 References:
-    Farkas, Anthropometry of the Head and Face (1994): the mean distances between landmarks of North American adults,
-    men and women averaged, which the solids below were placed to meet; `tests/simulate/test_own_face.py` measures
-    them. Bourke and Blinn's blended implicit surfaces; Quilez, "Smooth minimum" for the polynomial blend.
+    Bourke and Blinn's blended implicit surfaces; Quilez, "Smooth minimum" for the polynomial blend.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-EYE_CENTRE_MM = (32.0, 22.0, 73.0)  # half the pupils' distance, Farkas and Dodgson (2004): 63 to 64 mm between them
+EYE_CENTRE_MM = (32.0, 22.0, 73.0)  # adults' pupils are about 64 mm apart
 EYE_RADIUS_MM = 12.0  # the adult eyeball is 24 mm across
 SEAM_Y_MM = -45.0  # stomion, where the lips meet
 MOUTH_HALF_WIDTH_MM = 26.0  # ch-ch 50 to 54 mm
@@ -71,7 +73,7 @@ def _eyes(p: np.ndarray, distance: np.ndarray) -> np.ndarray:
 def lid_opening(points: np.ndarray) -> np.ndarray:
     """Return (point) below 0 in the opening between the lids, above 0 on them; 0 on the margin.
 
-    The opening is 30 mm long and 10.5 mm high (Farkas: 31 and 10.8).
+    The opening is 30 mm long and 10.5 mm high, about an adult's.
     """
     across = (np.abs(points[:, 0]) - EYE_CENTRE_MM[0] + 0.6) / 15.0
     up = points[:, 1] - EYE_CENTRE_MM[1] - 1.0 * across

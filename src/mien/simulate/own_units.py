@@ -1,10 +1,10 @@
 """FACS action units of the own face: how far the skin moves, and where, at full intensity (E).
 
 Every number is millimetres on an adult face. Directions, places and which skin bulges are those of the FACS manual
-(Ekman, Friesen and Hager, 2002). Amplitudes are marked: "S" from stereo-photographic measurements of maximal
-movements (Trotman et al. 1998; Sforza et al. 2010), rounded to their common order of size, "J" from jaw kinematics
-(Travers et al. 2000: 40 to 50 mm between the incisors at most, to which rotation and gliding both contribute), "C"
-chosen to look right beside the manual's pictures.
+(Ekman, Friesen and Hager, 2002). Amplitudes are marked: "S" of the order of size given by stereo-photographic
+measurements of maximal movements (such as Trotman et al. 1998; Sforza et al. 2010), "J" by jaw kinematics (such as
+Travers et al. 2000: some 40 to 50 mm between the incisors at most, to which rotation and gliding both contribute), no
+value copied; "C" chosen to look right beside the manual's pictures.
 """
 
 import numpy as np

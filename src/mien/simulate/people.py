@@ -20,8 +20,8 @@ from mien.simulate.phones import MEASURED, REFERENCE
 
 SEXES = ("male", "female")
 SEX_SHIFT = 0.6
-"""Distance of each sex's mean from the common mean, in standard deviations along its direction. Men's and women's faces
-differ in their measures by 1 to 2 standard deviations (Farkas, Anthropometry of the Head and Face, 1994)."""
+"""Distance of each sex's mean from the common mean, in standard deviations along its direction: an assumption of
+plausible size."""
 
 ASYMMETRY = 0.15
 """Standard deviation of the log-gain of a person's left side over the right, for each action unit."""
@@ -126,7 +126,7 @@ def make_person(
         placement=place_phone(level, rng),
         hair_reflectivity=float(np.clip(rng.normal(0.35, 0.08), 0.1, 0.8)),
         mask=MaskFit(
-            # METHODS give 3 to 12 dB one way at speech frequencies; nothing is published at 20 kHz.
+            # 3 to 12 dB one way at speech frequencies; nothing is published at 20 kHz.
             loss_db=float(np.clip(rng.normal(6.0, 1.5), 3.0, 12.0)),
             gap_m=float(np.clip(rng.normal(0.006, 0.0015), 0.003, 0.012)),
             follows=float(np.clip(rng.normal(0.5, 0.12), 0.2, 0.8)),

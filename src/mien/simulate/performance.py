@@ -16,7 +16,8 @@ from mien.simulate.people import Person
 from mien.simulate.recipes import unit_weights
 
 REPETITION = 0.15
-"""Standard deviation of the log-gain of each action unit, and of the head's motion, from take to take."""
+"""Standard deviation of the log-gain of each action unit, and of the head's motion, from take to take: 0.15 is
+read as a standard deviation, not as a variance."""
 
 NEUTRAL_S = 0.15
 """No face moves before this time; each take adds up to `NEUTRAL_JITTER_S` of its own."""

@@ -11,7 +11,8 @@ RECIPES: dict[str, tuple[int, ...]] = {
     "sadness": (1, 4, 15, 17),
     "surprise": (1, 2, 5, 26),
 }
-"""Action units of each expression: the prototypes of EMFACS (Ekman and Friesen, 1983). Part of the levels' version."""
+"""Action units of each expression, chosen after Ekman and Friesen's prototypes and not identical to them. Fixed by the
+levels' version."""
 
 
 def unit_weights(expression: str) -> dict[int, float]:

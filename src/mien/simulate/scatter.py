@@ -1,7 +1,8 @@
 """Sound scattered by a moving surface, at a band of frequencies: Kirchhoff scattering with visibility.
 
 The direct path from a source of unit pressure at 1 m would be ``exp(-jkr) / r``; a delay tau multiplies by
-``exp(-j 2 pi f tau)``. `kirchhoff` has the equation, `visibility` what hides what.
+``exp(-j 2 pi f tau)``. `kirchhoff` has the equation, `visibility` what hides what. Air absorbs nothing here, source and
+receiver are alike in all directions, and each frame stands still (`scene` names what that leaves out).
 """
 
 import math
