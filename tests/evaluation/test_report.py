@@ -12,7 +12,8 @@ from mien.datasets.study import load_study
 from mien.errors import StudyError
 from mien.evaluation.benchmark import evaluate
 from mien.evaluation.report import report_from_folder, write_report
-from mien.evaluation.report_words import disjoint_words
+from mien.evaluation.report_words import adaptation_words, disjoint_words, read
+from mien.learning.methods import METHODS
 from mien.simulate.options import SimulationOptions
 
 TABLE = fake_table(5, 4)
@@ -137,6 +138,15 @@ def test_what_adaptation_saw_and_what_the_split_keeps_apart_are_said(page):
         and "This is the setting of the FacER paper" in page.text
     )
     assert "How well it works on real faces" in page.text
+
+
+def test_facers_bank_is_said_where_facer_adapted(page):
+    assert "the bank that it keeps" not in page.text
+    words = dict(adaptation_words(read(results_of(methods={"facer": AdaptiveNearest}), None)))
+    assert "bank" not in words["none"]
+    for adaptation in ("inductive", "transductive"):
+        assert "the bank that it keeps (at most 1,024" in words[adaptation]
+    assert METHODS["facer"].options.bank_windows == 1024
 
 
 def test_mixed_windows_is_marked_in_title_banner_and_limits(tmp_path):

@@ -90,7 +90,7 @@ def comparison_figure(
     floors: Mapping[str, float],
     label: str,
 ) -> Figure:
-    """Return one line per method and adaptation: estimate, interval over people, and a dot per person.
+    """Return one line per method and adaptation: estimate, interval over people, a dot per person (FacER Fig. 10).
 
     Args:
         estimates: (method, adaptation) -> interval.
@@ -126,6 +126,8 @@ def comparison_figure(
 @in_one_look
 def confusion_figure(counts: np.ndarray, classes: Sequence[str], title: str) -> Figure:
     """Return a confusion map: each row's shares, truth down, prediction across (FacER Fig. 6).
+
+    The caption there swaps cases 3 and 4; the paper's text has them right.
 
     The shade is the colour's opacity, so that the map reads on a light and on a dark page.
     """

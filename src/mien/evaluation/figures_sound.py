@@ -80,7 +80,7 @@ def range_figure(before: np.ndarray, after: np.ndarray, range_m: np.ndarray, gat
 
 @in_one_look
 def echoes_figure(features: Features, rows: Mapping[str, int], span_db: float = 35.0) -> Figure:
-    """Return the middle window of one take per class, side by side on one scale: magnitudes in decibels.
+    """Return the middle window of one take per class on one scale: magnitudes in decibels (FacER Fig. 3).
 
     Args:
         features: any whose last two axes are an image, time last; complex values show as magnitude.

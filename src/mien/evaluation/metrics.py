@@ -81,7 +81,10 @@ def macro_f1(counts: np.ndarray) -> np.ndarray:
 
 
 def average_precision(truth: Sequence[str], probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
-    """Return AP = sum_n (R_n - R_n-1) P_n of each class against the rest (FacER section V-B); NaN where absent."""
+    """Return AP = sum_n (R_n - R_n-1) P_n of each class against the rest; NaN where absent.
+
+    Reference: FacER section VI-A, case 1c.
+    """
     from sklearn.metrics import average_precision_score
 
     present = {name: np.asarray(truth) == name for name in classes}

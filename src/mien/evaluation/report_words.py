@@ -278,6 +278,12 @@ def adaptation_words(reading: Reading) -> list[tuple[str, str]]:
         "transductive": "All takes that are scored, sound only, before they were scored. This is the setting of the "
         "FacER paper." + extra,
     }
+    if "facer" in (case.method for case in reading.cases):
+        bank = (
+            " With them facer hears again labelled training windows, those of the bank that it keeps (at most 1,024 "
+            "unless chosen otherwise), and fits its classifier to them anew; the paper uses all training windows."
+        )
+        seen |= {name: seen[name] + bank for name in ("inductive", "transductive")}
     if reading.leaks:
         seen["none"] = "No adaptation was run. But training itself held pieces of the takes that are scored."
     used = dict.fromkeys(case.adaptation for case in reading.cases)

@@ -46,6 +46,10 @@ def make_splits(
     column `split` (train, validation, test). Inner validation is `validation_fraction` of the training side: whole
     people where people are kept apart, else whole takes (also where training has one person only).
 
+    FacER's cases: 1a is `mixed` (5 folds for its 80/20 split, 10 for its cross-validation), 1b `leave-out:place`, 1c
+    `last-takes:2`, 2 `transfer:sex=male:female`, 3 and 4 `transfer:mask=open:mask` and back, with the same people on
+    both sides (`transfer-disjoint` shares none).
+
     Args:
         table: one row per take, columns subject, session, take, expression and what the protocol names.
         windows: (window) row of each window's take; `mixed-windows` only, whose positions then count windows.
