@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mien import __version__
-from mien.datasets.extract import extract
+from mien.datasets.extract import extract, one_thread
 from mien.datasets.study import Study
 from mien.errors import ModelError, ProbeMismatch, RecordingError
 from mien.labels import UNKNOWN
@@ -259,7 +259,8 @@ class Recognizer:
             ProbeNotFound: it holds no trace of the probe.
         """
         self._refuse_unfitted()
-        features = self.front_end.features(self._fitting(recording), neutral)
+        with one_thread():
+            features = self.front_end.features(self._fitting(recording), neutral)
         predicted = self.predict_features(features)
         probabilities = predicted.filter(like="p_")
         best = probabilities.to_numpy().argmax(axis=1)

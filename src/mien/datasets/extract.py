@@ -1,10 +1,13 @@
 """From a study to features: every take through one front end, in order, by as many processes as are given."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from joblib import Parallel, delayed
+from threadpoolctl import ThreadpoolController
 
 from mien.datasets.study import Study, Take
 from mien.errors import MienError, StudyError
@@ -20,7 +23,7 @@ def extract(
     n_jobs: int = 1,
     progress: bool = True,
 ) -> Features:
-    """Return the features of a study's takes, in the order of `rows`, the same with any number of processes.
+    """Return the features of a study's takes, in the order of `rows`, the same bits with any number of processes.
 
     A front end whose `neutral` is "clip" gets, with each take, a neutral take of the same person: of the same session
     and mask first, never the take itself unless there is no other.
@@ -56,10 +59,25 @@ def _made(jobs: list[tuple[Take, Take | None]], front_end: FrontEnd, n_jobs: int
 
 def _features_of(take: Take, neutral: Take | None, front_end: FrontEnd) -> Features:
     try:
-        features = front_end.features(take.recording(), neutral.recording() if neutral else None)
+        with one_thread():
+            features = front_end.features(take.recording(), neutral.recording() if neutral else None)
     except MienError as error:
         raise StudyError(f"{take.name}: {error}") from error
     return replace(features, row=np.full(len(features), take.row, dtype=np.int64))
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Keep linear algebra to one thread within a `with`: sums split over threads differ in their last bits.
+
+    A process and its workers have different numbers of threads, and training makes percents of such differences.
+    Entering takes about 20 us; the first time in a process some 15 ms more.
+    """
+    return _thread_pools().limit(limits=1)
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def neutral_row(study: Study, row: int) -> int:
