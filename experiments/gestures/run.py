@@ -9,7 +9,7 @@ report per protocol. An interrupted run goes on where it stopped.
 The front end is `Doppler()` and every method stands at its defaults, but for the residual networks, which are made
 narrower and trained for half as long to fit a CPU. Within a fold nothing sees the test people: networks stop early on
 people of the training side. The front end's setting was looked at on these same people beforehand, as
-`docs/results-gestures.md` tells in full.
+`docs/results.md` tells in full.
 """
 
 import argparse
