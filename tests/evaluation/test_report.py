@@ -11,9 +11,13 @@ from mien.datasets.simulated import simulate_study
 from mien.datasets.study import load_study
 from mien.errors import StudyError
 from mien.evaluation.benchmark import evaluate
+from mien.evaluation.plan import plain
 from mien.evaluation.report import report_from_folder, write_report
+from mien.evaluation.report_hearing import hears
 from mien.evaluation.report_words import adaptation_words, disjoint_words, read
 from mien.learning.methods import METHODS
+from mien.sensing.doppler import Doppler
+from mien.sensing.front_ends import RangeProfile, Spectrogram
 from mien.simulate.options import SimulationOptions
 
 TABLE = fake_table(5, 4)
@@ -179,6 +183,28 @@ def test_a_network_narrower_than_the_papers_is_said(tmp_path):
     assert "begins with 64 filters, here with fewer" in write_report(results, None, tmp_path).read_text()
     method["options"] = {"network": {"shape": {"width": 64}}}
     assert "begins with 64 filters" not in write_report(results, None, tmp_path).read_text()
+
+
+def test_what_each_method_hears_and_where_neutral_comes_from_are_said(tmp_path):
+    results = results_of(methods=TWO)
+    methods = results.facts["plan"]["methods"]
+    methods["adaptive"]["front_end"] = {"kind": "range-profile", "window_s": 1.0, "neutral": "take"}
+    methods["nearest"]["front_end"] = {"kind": "spectrogram", "window_s": 0.25, "gate": True}
+    source = write_report(results, None, tmp_path).read_text(encoding="utf-8")
+    text = Page(source).text
+    assert "The methods hear different things" in text and "the first 0.15 s are taken" in text
+    assert "the simulator's true onset" in text
+    assert source.count('<p class="hears">') == 2 and '<td class="prose">0.25 s spectrograms</td>' in source
+    methods["adaptive"]["front_end"] = methods["nearest"]["front_end"]
+    alike = Page(write_report(results, None, tmp_path).read_text(encoding="utf-8")).text
+    assert "hear different things" not in alike and "neutral reference" not in alike
+
+
+def test_front_ends_in_words():
+    assert hears(plain(Doppler())) == "Doppler shifts over the whole take"
+    assert hears(plain(RangeProfile(window_s=0.5))) == "0.5 s range profiles"
+    assert hears(plain(Spectrogram(gate=False))) == "0.25 s spectrograms of all distances"
+    assert hears(None) == "ready-made features"
 
 
 def test_names_are_escaped(tmp_path):

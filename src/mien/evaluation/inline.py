@@ -56,16 +56,24 @@ def table_html(
     caption: str,
     formats: Mapping[str, Callable[[Any], str]] | None = None,
     headers: Mapping[str, str] | None = None,
+    prose: Sequence[str] = (),
 ) -> str:
-    """Return a table whose first column heads its rows; it scrolls sideways in itself when the page is narrow."""
+    """Return a table whose first column heads its rows; it scrolls sideways in itself when the page is narrow.
+
+    Args:
+        prose: columns that hold words, not figures: they stand to the left and may break.
+    """
     formats, headers = formats or {}, headers or {}
-    head = "".join(f'<th scope="col">{escape(headers.get(name, str(name)))}</th>' for name in table.columns)
+    kinds = {name: ' class="prose"' for name in prose}
+    head = "".join(
+        f'<th scope="col"{kinds.get(name, "")}>{escape(headers.get(name, str(name)))}</th>' for name in table.columns
+    )
     body = []
     for values in table.itertuples(index=False):
         cells = []
         for number, (name, value) in enumerate(zip(table.columns, values, strict=True)):
             text = formats[name](value) if name in formats else str(value)
-            tag = 'th scope="row"' if number == 0 else "td"
+            tag = 'th scope="row"' if number == 0 else f"td{kinds.get(name, '')}"
             cells.append(f"<{tag}>{escape(text)}</{tag.split()[0]}>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     return (

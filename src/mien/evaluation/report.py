@@ -14,6 +14,7 @@ from mien import __version__
 from mien.datasets.study import Study
 from mien.evaluation.figures import colour_of
 from mien.evaluation.inline import facts_html, hue, more_html, table_html
+from mien.evaluation.report_hearing import heard_by
 from mien.evaluation.report_sound import sound_sections
 from mien.evaluation.report_tables import (
     calibrations,
@@ -121,7 +122,8 @@ def tiles(reading: Reading) -> str:
             f'<li class="tile" style="--hue: {hue(colour)}"><p class="name">{escape(method)}</p>'
             f'<p class="number">{percent(first.interval.estimate)}</p>'
             f'<p class="range">({between(first.interval)}) {escape(reading.how(first.adaptation))}</p>'
-            f"{f'<ul>{more}</ul>' if more else ''}</li>"
+            f"{f'<ul>{more}</ul>' if more else ''}"
+            f'<p class="hears">Hears {escape(heard_by(reading, method))}</p></li>'
         )
     return f'<ul class="tiles">{"".join(found)}</ul>'
 

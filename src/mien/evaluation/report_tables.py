@@ -1,5 +1,7 @@
 """The part of a report that is about figures: scores, confusions, classes, people, tests, calibration, floors."""
 
+from html import escape
+
 import pandas as pd
 
 from mien.evaluation.figures import (
@@ -19,6 +21,7 @@ from mien.evaluation.metrics import (
     probabilities_of,
     recall,
 )
+from mien.evaluation.report_hearing import heard_by, hearing_words
 from mien.evaluation.report_words import SCORE, SCORE_WORDS, Reading, percent
 from mien.evaluation.statistics import EXACT_UP_TO, N_DRAWS, N_FLIPS, paired_tests
 
@@ -38,7 +41,8 @@ def compared(reading: Reading) -> str:
         svg(figure, "; ".join(f"{c.name} {percent(c.interval.estimate)}" for c in reading.cases)), caption
     )
     windows = more_html("Scores of single windows", scores_table(reading, "window")) if reading.unit == "take" else ""
-    return grid_html([picture, f"<div>{scores_table(reading, reading.unit)}{windows}</div>"], "wide")
+    words = "".join(f"<p>{escape(sentence)}</p>" for sentence in hearing_words(reading))
+    return words + grid_html([picture, f"<div>{scores_table(reading, reading.unit)}{windows}</div>"], "wide")
 
 
 def scores_table(reading: Reading, unit: str) -> str:
@@ -50,10 +54,12 @@ def scores_table(reading: Reading, unit: str) -> str:
         between=[
             f"{low:.2f}–{high:.2f}" for low, high in zip(table["macro_f1_low"], table["macro_f1_high"], strict=True)
         ],
-    )[[*names, "between", "ece"]]
+        hears=[heard_by(reading, method) for method in table["method"]],
+    )[[*names, "between", "ece", "hears"]]
     formats = {name: _three for name in ("balanced_accuracy", "accuracy", "macro_f1", "ece")}
     caption = f"Scores of {unit}s. Balanced: mean recall over classes. 95 %: interval of macro-F1 over people."
-    return table_html(shown, caption, formats, names | {"between": "95 %", "ece": "ECE"})
+    headers = names | {"between": "95 %", "ece": "ECE", "hears": "Hears"}
+    return table_html(shown, caption, formats, headers, prose=("hears",))
 
 
 def confusions(reading: Reading) -> str:
