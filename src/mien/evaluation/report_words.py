@@ -24,6 +24,8 @@ HOW = {
 FULL_WIDTH = 64
 """Filters of the first stage of ResNet-18 (He et al., 2016)."""
 
+_SHARES = {0.75: "three quarters of", 0.5: "half", 0.25: "a quarter of", 0.125: "an eighth of"}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
@@ -246,8 +248,15 @@ def _narrow(plan: Mapping[str, Any]) -> list[str]:
             widths[method] = shape["width"]
     if not widths:
         return []
-    listed = ", ".join(f"{method} {width}" for method, width in widths.items())
-    return [f"The paper's network: its ResNet-18 begins with {FULL_WIDTH} filters, here with fewer ({listed})."]
+    found = []
+    for width in sorted(set(widths.values())):
+        whose = " and ".join(method for method, its in widths.items() if its == width)
+        share = _SHARES.get(width / FULL_WIDTH, percent(width / FULL_WIDTH) + " of")
+        found.append(
+            f"The paper's network: the ResNet-18 of {whose} has {share} the paper's width ({width} filters of "
+            f"{FULL_WIDTH} in its first stage)."
+        )
+    return found
 
 
 def disjoint_words(names: Sequence[str]) -> str:
