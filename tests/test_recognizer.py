@@ -1,6 +1,7 @@
 """The facade: from features and recordings to probabilities, and a model's folder that can be trusted."""
 
 import json
+import resource
 import shutil
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from mien.errors import MienError, ModelError, ProbeMismatch, ProbeNotFound, RecordingError
+from mien.errors import MienError, ModelError, ProbeMismatch, ProbeNotFound, RecordingError, StorageError
 from mien.learning.methods import METHODS
 from mien.probe import Chirp
 from mien.recognizer import Recognizer, is_labelled, parse_options, recordings_in
@@ -327,6 +328,24 @@ def test_oversized_weights_are_refused_unread(models, tmp_path, monkeypatch):
     monkeypatch.setattr("mien.learning.model_folder.MOST_BYTES", 1000)
     with pytest.raises(ModelError, match="at most 1000"):
         Recognizer.load(folder)
+
+
+# A disk that takes no more
+
+
+@pytest.fixture
+def files_of_at_most():
+    """Let the operating system itself refuse larger files, whoever writes them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda n_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_weights_that_the_disk_does_not_take_are_a_storage_error(models, tmp_path, files_of_at_most):
+    files_of_at_most(4096)
+    with pytest.raises(StorageError, match=r"weights\.safetensors: a file may not grow as large"):
+        models[0]["facer"].save(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 # Recordings

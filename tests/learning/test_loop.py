@@ -1,13 +1,15 @@
 """The one loop: interrupted and resumed is uninterrupted, bit for bit; it stops early, restores, refuses, survives."""
 
+import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from toy_windows import toy_windows
 
-from mien.errors import ModelError
+from mien.errors import ModelError, StorageError
 from mien.learning.arrays import Normaliser
 from mien.learning.augmentation import Augmentation
 from mien.learning.loop import Run, Training, batches, learning_rate, train
@@ -116,6 +118,23 @@ def test_a_broken_checkpoint_is_named(tmp_path, damage):
         path.write_text(path.read_text().replace(weights_path.name, "../" + weights_path.name))
     with pytest.raises(ModelError, match="checkpoint"):
         train(objective(), SGD, seed=3, run=Run(tmp_path, resume=True))
+
+
+def test_a_disk_that_fills_up_while_training_is_named_and_the_last_checkpoint_kept(tmp_path, monkeypatch):
+    """The tensor library writes files itself, and its error for a full disk is no OSError."""
+
+    def refuse(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    broken = objective(cls=StopsInThirdEpoch)
+    broken.temperature = 0
+    with pytest.raises(Interrupted):
+        train(broken, SGD, seed=3, run=Run(tmp_path))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(StorageError, match="disk is full"):
+        train(objective(), SGD, seed=3, run=Run(tmp_path, resume=True))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_one_checkpoint_is_kept_and_holds_no_pickle(tmp_path):

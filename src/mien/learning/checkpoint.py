@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from mien.errors import ModelError
-from mien.files import write_atomically, write_json
+from mien.files import write_bytes, write_json
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ def save_checkpoint(
         tensors |= {f"optimizer.{index}.{name}": value for name, value in entries.items() if value is not None}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     name = f"epoch-{state.epoch:05d}.safetensors"
-    write_atomically(folder / name, lambda temporary: save_file(tensors, temporary))
+    write_bytes(folder / name, save(tensors))
     stored = _Stored(
         mien_checkpoint=1,
         run=run,

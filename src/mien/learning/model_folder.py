@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from mien.errors import ModelError
-from mien.files import read_json, sha256, write_atomically, write_json, write_text
+from mien.files import read_json, sha256, write_bytes, write_json, write_text
 
 WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "recognizer.json", "MODEL_CARD.md"
 
@@ -88,7 +88,7 @@ def write_model(folder: Path, description: Description, tensors: dict[str, np.nd
     """
     folder = Path(folder)
     whole = {name: np.array(value, order="C") for name, value in tensors.items()}
-    write_atomically(folder / WEIGHTS, lambda temporary: save_file(whole, temporary))
+    write_bytes(folder / WEIGHTS, save(whole))
     write_text(folder / CARD, card)
     named = description.model_copy(update={"weights_sha256": sha256(folder / WEIGHTS)})
     write_json(folder / DESCRIPTION, named.model_dump(mode="json", exclude_none=True))
