@@ -136,6 +136,24 @@ def test_the_headline_is_the_figure_in_the_table(page):
     assert f"{row['balanced_accuracy']:.3f}" in page.text
 
 
+def test_few_people_and_one_seed_are_said_where_the_figures_are(page, tmp_path):
+    assert page.text.count("With only 5 people the interval is too narrow") == 2
+    assert "if other people had been drawn" not in page.text
+    assert "(one seed; another seed moves such figures by several points)" in page.text
+    table = fake_table(8, 1)
+    results = evaluate(
+        FakeStudy(table),
+        {"adaptive": AdaptiveNearest},
+        "leave-out:subject",
+        n_folds=4,
+        seeds=(0, 1),
+        features={"adaptive": fake_features(table)},
+        progress=False,
+    )
+    more = Page(write_report(results, None, tmp_path).read_text(encoding="utf-8")).text
+    assert "too narrow" not in more and "if other people had been drawn" in more and "another seed moves" not in more
+
+
 def test_what_adaptation_saw_and_what_the_split_keeps_apart_are_said(page):
     assert "Training and scoring share no person and no take." in page.text
     assert (

@@ -22,7 +22,7 @@ from mien.evaluation.metrics import (
     recall,
 )
 from mien.evaluation.report_hearing import heard_by, hearing_words
-from mien.evaluation.report_words import SCORE, SCORE_WORDS, Reading, percent
+from mien.evaluation.report_words import SCORE, SCORE_WORDS, Reading, few_words, percent
 from mien.evaluation.statistics import EXACT_UP_TO, N_DRAWS, N_FLIPS, paired_tests
 
 
@@ -41,7 +41,7 @@ def compared(reading: Reading) -> str:
         svg(figure, "; ".join(f"{c.name} {percent(c.interval.estimate)}" for c in reading.cases)), caption
     )
     windows = more_html("Scores of single windows", scores_table(reading, "window")) if reading.unit == "take" else ""
-    words = "".join(f"<p>{escape(sentence)}</p>" for sentence in hearing_words(reading))
+    words = "".join(f"<p>{escape(sentence)}</p>" for sentence in [*few_words(reading), *hearing_words(reading)])
     return words + grid_html([picture, f"<div>{scores_table(reading, reading.unit)}{windows}</div>"], "wide")
 
 

@@ -24,6 +24,11 @@ HOW = {
 FULL_WIDTH = 64
 """Filters of the first stage of ResNet-18 (He et al., 2016)."""
 
+FEW_PEOPLE = 8
+"""With fewer, a bootstrap over people gives intervals that are plainly too narrow."""
+
+ONE_SEED = "one seed; another seed moves such figures by several points"
+
 _SHARES = {0.75: "three quarters of", 0.5: "half", 0.25: "a quarter of", 0.125: "an eighth of"}
 
 
@@ -161,12 +166,14 @@ def lead(reading: Reading) -> str:
     sentences = [
         f"Given {n_scored:,} {reading.unit}s of {people_words(reading.n_subjects)}{unheard}, "
         f"<strong>{escape(plain.method)}</strong> named <strong>{percent(plain.interval.estimate)}</strong> right "
-        f"({between(plain.interval)} if other people had been drawn). Guessing names "
-        f"{percent(reading.floors['chance'][SCORE])} right."
+        f"({between(plain.interval)}{'' if few_words(reading) else ' if other people had been drawn'}). Guessing "
+        f"names {percent(reading.floors['chance'][SCORE])} right.",
+        *few_words(reading),
     ]
     words = [f"{percent(case.interval.estimate)} right {reading.how(case.adaptation)}" for case in first[1:]]
     if words:
-        sentences.append(f"It named {', and '.join(words)}.")
+        doubt = "" if len(reading.plan["seeds"]) > 1 else f" ({ONE_SEED})"
+        sentences.append(f"It named {', and '.join(words)}{doubt}.")
     others = [case for case in reading.cases if case.method != plain.method]
     if others:
         best = max(others, key=lambda case: case.interval.estimate)
@@ -175,6 +182,19 @@ def lead(reading: Reading) -> str:
             f"<strong>{percent(best.interval.estimate)}</strong>."
         )
     return "".join(f"<p>{sentence}</p>" for sentence in sentences)
+
+
+def few_words(reading: Reading) -> list[str]:
+    """Return a sentence where people are so few that drawing them anew tells little of others, else none."""
+    number = reading.n_subjects
+    if number >= FEW_PEOPLE:
+        return []
+    if number == 1:
+        return ["With one person there is no interval over people: nothing here says how it would go for others."]
+    return [
+        f"With only {number} people the interval is too narrow: it shows the spread among these {number}, not what "
+        "other people would give."
+    ]
 
 
 def banners(reading: Reading) -> str:
