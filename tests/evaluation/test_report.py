@@ -154,6 +154,21 @@ def test_few_people_and_one_seed_are_said_where_the_figures_are(page, tmp_path):
     assert "too narrow" not in more and "if other people had been drawn" in more and "another seed moves" not in more
 
 
+def test_classes_that_are_never_right_are_said(tmp_path):
+    results = results_of(methods={"adaptive": AdaptiveNearest})
+    table = results.predictions
+    fear = (table["predicted"] == "fear") | (table["truth"] == "fear")
+    chosen = (table["adaptation"] == "transductive") & fear
+    table.loc[chosen, "predicted"] = "anger"
+    anger = (table["adaptation"] == "inductive") & (table["truth"] == "anger")
+    table.loc[anger, "predicted"] = "disgust"
+    table.loc[(table["adaptation"] == "inductive") & (table["truth"] == "disgust"), "predicted"] = "anger"
+    text = Page(write_report(results, None, tmp_path).read_text(encoding="utf-8")).text
+    assert "adaptive after transductive adaptation never names fear." in text
+    assert "adaptive after inductive adaptation names anger and disgust, but never where that is shown." in text
+    assert "adaptive never names" not in text
+
+
 def test_what_adaptation_saw_and_what_the_split_keeps_apart_are_said(page):
     assert "Training and scoring share no person and no take." in page.text
     assert (

@@ -22,7 +22,7 @@ from mien.evaluation.metrics import (
     recall,
 )
 from mien.evaluation.report_hearing import heard_by, hearing_words
-from mien.evaluation.report_words import SCORE, SCORE_WORDS, Reading, few_words, percent
+from mien.evaluation.report_words import SCORE, SCORE_WORDS, Reading, few_words, never_right, percent
 from mien.evaluation.statistics import EXACT_UP_TO, N_DRAWS, N_FLIPS, paired_tests
 
 
@@ -70,6 +70,9 @@ def confusions(reading: Reading) -> str:
         alt = f"Confusion map of {case.name}: {_recalls(case.scored, reading.classes)}"
         figures.append(figure_html(svg(picture, alt), f"{case.name}, {reading.unit}s. {reading.origin_words()}"))
     words = "<p>Each row is a true class and sums to 100 %; the diagonal is what was named right.</p>"
+    missed = [escape(sentence) for case in reading.cases for sentence in never_right(case)]
+    if missed:
+        words += f'<ul class="plain">{"".join(f"<li>{sentence}</li>" for sentence in missed)}</ul>'
     return words + grid_html(figures)
 
 

@@ -197,6 +197,20 @@ def few_words(reading: Reading) -> list[str]:
     ]
 
 
+def never_right(case: Case) -> list[str]:
+    """Return a sentence for the classes that a case never names, and one for those that it names but never rightly."""
+    scored = case.scored
+    shown = [name for name in classes_of(scored) if (scored["truth"] == name).any()]
+    right = set(scored["truth"][scored["truth"] == scored["predicted"]])
+    named = set(scored["predicted"])
+    who = case.method if case.adaptation == "none" else f"{case.method} after {case.adaptation} adaptation"
+    unnamed = [name for name in shown if name not in named]
+    wrong = [name for name in shown if name in named and name not in right]
+    return [f"{who} never names {' or '.join(unnamed)}."] * bool(unnamed) + [
+        f"{who} names {' and '.join(wrong)}, but never where that is shown."
+    ] * bool(wrong)
+
+
 def banners(reading: Reading) -> str:
     """Return the warnings that stand above everything."""
     found = []
