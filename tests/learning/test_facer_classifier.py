@@ -159,3 +159,18 @@ def test_both_stages_resume(tmp_path):
         windows.values, windows.labels, windows.groups, run=Run(tmp_path, resume=True)
     )
     np.testing.assert_array_equal(again.predict_proba(windows.values), whole.predict_proba(windows.values))
+
+
+@pytest.mark.parametrize(
+    "change", [{"classifier_hidden": (8,)}, {"source_contrastive_weight": 0.5}, {"width": 3}, {"attention": "none"}]
+)
+def test_a_checkpoint_of_other_options_is_not_resumed(tmp_path, change):
+    """It was, and the model's folder stated options that had not been used; or torch said "size mismatch"."""
+    windows = toy_windows(n_people=3, n_each=2)
+    few = {"epochs": 1}
+    FacerClassifier(options(**few)).fit(windows.values, windows.labels, windows.groups, run=Run(tmp_path))
+    (name,) = change
+    with pytest.raises(ModelError, match=rf"another run \(different: .*{name}"):
+        FacerClassifier(options(**few, **change)).fit(
+            windows.values, windows.labels, windows.groups, run=Run(tmp_path, resume=True)
+        )

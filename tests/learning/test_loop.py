@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from toy_windows import toy_windows
 
 from mien.errors import ModelError, StorageError
@@ -118,6 +119,24 @@ def test_a_broken_checkpoint_is_named(tmp_path, damage):
         path.write_text(path.read_text().replace(weights_path.name, "../" + weights_path.name))
     with pytest.raises(ModelError, match="checkpoint"):
         train(objective(), SGD, seed=3, run=Run(tmp_path, resume=True))
+
+
+@pytest.mark.parametrize(
+    "part, damage",
+    [("weights.", "missing"), ("best.", "missing"), ("weights.", "shape"), ("best.", "shape"), ("optimizer.", "shape")],
+)
+def test_a_checkpoint_whose_tensors_do_not_fit_is_named(tmp_path, part, damage):
+    train(objective(), SGD, seed=3, run=Run(tmp_path))
+    path = next(tmp_path.glob("*.safetensors"))
+    tensors = load_file(path)
+    name = next(name for name, value in tensors.items() if name.startswith(part) and value.ndim > 1)
+    tensors = {other: value for other, value in tensors.items() if other != name}
+    if damage == "shape":
+        tensors[name] = torch.zeros(7, 7)
+    save_file(tensors, path)
+    with pytest.raises(ModelError, match="does not fit") as caught:
+        train(objective(), SGD, seed=3, run=Run(tmp_path, resume=True))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_disk_that_fills_up_while_training_is_named_and_the_last_checkpoint_kept(tmp_path, monkeypatch):

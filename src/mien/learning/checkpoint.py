@@ -102,21 +102,52 @@ def load_checkpoint(
         tensors = load_file(Path(folder) / stored.tensors)
     except (ValueError, ValidationError, OSError, SafetensorError) as error:
         raise ModelError(f"checkpoint {path} cannot be read ({error}); remove its folder and train anew") from error
-    if stored.run != json.loads(json.dumps(run)):
-        differing = [name for name in run if stored.run.get(name) != json.loads(json.dumps(run[name]))]
+    there, here = _leaves(stored.run), _leaves(json.loads(json.dumps(run)))
+    if there != here:
+        differing = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
         raise ModelError(
-            f"checkpoint {path} is of another run (different: {', '.join(differing) or 'fields'}); "
+            f"checkpoint {path} is of another run (different: {', '.join(differing)}); "
             "resume with the same data, options and seed, or choose another folder"
         )
-    module.load_state_dict(_part(tensors, "weights."))
+    try:
+        _restore(tensors, module, optimizer)
+    except (RuntimeError, ValueError, IndexError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ModelError(f"checkpoint {path} does not fit ({reason}); remove its folder and train anew") from error
+    return RunState(
+        stored.epoch, stored.best_epoch, stored.best_score, _part(tensors, "best."), stored.history, stored.finished
+    )
+
+
+def _restore(tensors: dict[str, Tensor], module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put tensors into a network and its optimiser.
+
+    Raises:
+        RuntimeError, ValueError, IndexError: they do not fit.
+    """
+    for part in ("best.", "weights."):  # the weights are those that stay
+        module.load_state_dict(_part(tensors, part))
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     entries: dict[int, dict[str, Tensor]] = {}
     for name, value in _part(tensors, "optimizer.").items():
         index, _, key = name.partition(".")
         entries.setdefault(int(index), {})[key] = value
+        if value.ndim and value.shape != parameters[int(index)].shape:
+            raise ValueError(f"{name!r} is of shape {tuple(value.shape)}, not {tuple(parameters[int(index)].shape)}")
     optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
-    return RunState(
-        stored.epoch, stored.best_epoch, stored.best_score, _part(tensors, "best."), stored.history, stored.finished
-    )
+
+
+def _leaves(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested dicts as one, keys joined by points.
+
+    Example:
+        >>> _leaves({"seed": 0, "options": {"epochs": 2}})
+        {'seed': 0, 'options.epochs': 2}
+    """
+    leaves: dict[str, Any] = {}
+    for name, value in values.items():
+        leaves |= _leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return leaves
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

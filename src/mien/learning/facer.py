@@ -1,7 +1,7 @@
 """FacER's estimator: Algorithm 1 from the weights that the labelled people taught, then the two-layer classifier."""
 
 import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -180,7 +180,11 @@ class FacerClassifier:
             seed=self.seed + 1,
             label="classifier",
             run=run,
-            identity={"stage": "classifier", "data": digest(learnt, windows.labels, held.labels)},
+            identity={
+                "stage": "classifier",
+                "data": digest(learnt, windows.labels, held.labels),
+                "method": asdict(self.options),
+            },
         )
         self.temperature = fit_temperature(self._logits(held.values), held.labels)
 

@@ -155,8 +155,7 @@ class NetworkClassifier:
             identity={
                 "stage": "network",
                 "data": digest(windows.values, windows.labels, held.values, held.labels),
-                "shape": asdict(self.options.shape),
-                "augmentation": asdict(self.options.augmentation),
+                "method": asdict(self.options),
             },
         )
         self.history = state.history
