@@ -26,7 +26,7 @@ help:
 
 demo: .venv/installed
 	@echo "== mien demo: simulate, train, score on people never heard, report"
-	$(BIN)/mien demo --out $(OUT)
+	$(BIN)/mien demo --out $(OUT) --resume
 
 test: .venv/installed-test
 	@echo "== the suite"

@@ -14,7 +14,7 @@ FLOORS = {
     "learning": 4,
     "recognizer": 5,
     **dict.fromkeys(["evaluation", "serving"], 6),
-    **dict.fromkeys(["reproduce", "demo"], 7),
+    **dict.fromkeys(["reproduce", "demo", "terminal"], 7),
     "cli": 8,
 }
 WITHOUT_TORCH = {room for room, floor in FLOORS.items() if floor <= 2} | {"splits", "device"}

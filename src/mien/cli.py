@@ -12,6 +12,18 @@ import typer
 
 from mien.errors import MienError
 from mien.progress import talk
+from mien.terminal import (
+    numbers,
+    options_of,
+    parsed_front_end,
+    print_json,
+    print_table,
+    refuse_finished,
+    say,
+    show_model,
+    show_scores,
+    show_study,
+)
 
 INTERRUPTED = 130
 
@@ -35,7 +47,9 @@ FrontEnd = Annotated[
 ]
 Options = Annotated[
     list[str] | None,
-    typer.Option("--option", metavar="NAME=VALUE", help="An option of the method, e.g. epochs=20; may be repeated."),
+    typer.Option(
+        "--option", metavar="NAME=VALUE", help="Of the method, e.g. epochs=20 or facer.epochs=20; repeatable."
+    ),
 ]
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="The model's folder.")]
@@ -51,19 +65,8 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            _say("mien: interrupted; what was finished is kept, and the same command with --resume goes on from it")
+            say("mien: interrupted; what was finished is kept" + _way_on())
         raise
-
-
-@app.command()
-def version() -> None:
-    """Print the version.
-
-    Example: mien version
-    """
-    import mien
-
-    print(mien.__version__)
 
 
 @app.command()
@@ -85,8 +88,8 @@ def demo(
     from mien.demo import run_demo
 
     results = run_demo(out, seed=seed, n_jobs=jobs, resume=resume)
-    _show_scores(results, as_json)
-    _say(f"report: {out / 'report.html'}")
+    show_scores(results, as_json)
+    say(f"report: {out / 'report.html'}")
 
 
 @app.command()
@@ -115,7 +118,13 @@ def probe(
 
         figure = response_figure(report)
         write_atomically(picture, lambda path: figure.savefig(path, dpi=150))
-    _print_json(report.to_json()) if as_json else print("\n".join(report.lines()))
+    if as_json:
+        print_json(report.to_json())
+        return
+    print_table(report.table())
+    print("\n".join(report.lines()))
+    if report.recommended is not None and len(report.channels) > 1:
+        print(f"use channel {report.recommended.channel}")
 
 
 @app.command()
@@ -134,7 +143,15 @@ def simulate(
     device: Annotated[
         str | None, typer.Option("--device", help="A phone's name, 'reference', or nothing for what the level says.")
     ] = None,
-    facets: Annotated[int, typer.Option("--facets", help="Facets of the face: 8000 or 24000.")] = 8_000,
+    facets: Annotated[int, typer.Option("--facets", help="Facets of the face, 6000 to 60000.")] = 8_000,
+    face_folder: Annotated[
+        Path | None, typer.Option("--face-folder", help="An ICT-FaceKit folder, for its faces instead of our own.")
+    ] = None,
+    men: Annotated[int | None, typer.Option("--men", min=0, help="How many are men; half when not given.")] = None,
+    band_hz: Annotated[tuple[float, float], typer.Option("--band-hz", metavar="LOW HIGH", help="The chirp's band.")] = (
+        19_000.0,
+        23_000.0,
+    ),
     seed: Seed = 0,
     jobs: Jobs = 2,
     resume: Resume = False,
@@ -145,6 +162,7 @@ def simulate(
     Example: mien simulate study --subjects 4 --takes 4 --level easy
     """
     from mien.datasets.simulated import simulate_study
+    from mien.probe import Chirp
     from mien.simulate.options import SimulationOptions
 
     masks = {"open": ("open",), "mask": ("mask",), "both": ("open", "mask")}.get(mask)
@@ -161,10 +179,13 @@ def simulate(
         n_microphones=microphones,
         device=device,
         n_facets=facets,
+        face_folder=None if face_folder is None else str(face_folder),
+        sex_counts=None if men is None else (men, subjects - men),
+        probe=Chirp(low_hz=band_hz[0], high_hz=band_hz[1]),
         seed=seed,
     )
     simulate_study(study, options, n_jobs=jobs, resume=resume)
-    _show_study(study, as_json)
+    show_study(study, as_json)
 
 
 @app.command(name="import")
@@ -189,7 +210,7 @@ def import_(
     if source not in ("baseband", "raw"):
         raise typer.BadParameter(f"{source!r}; choose baseband or raw", param_hint="--source")
     import_gestures(path, study, source="raw" if source == "raw" else "baseband", resume=resume)
-    _show_study(study, as_json)
+    show_study(study, as_json)
 
 
 @app.command()
@@ -206,12 +227,12 @@ def check(
 
     faults = check_path(path, n_jobs=jobs)
     if as_json:
-        _print_json([{"severity": f.severity, "path": str(f.path), "message": f.message} for f in faults])
+        print_json([{"severity": f.severity, "path": str(f.path), "message": f.message} for f in faults])
     else:
         for fault in faults:
             print(f"{fault.severity}: {fault.path}: {fault.message}")
     n_errors = sum(fault.severity == "error" for fault in faults)
-    _say(f"{path}: {n_errors} errors, {len(faults) - n_errors} warnings")
+    say(f"{path}: {n_errors} errors, {len(faults) - n_errors} warnings")
     if n_errors:
         raise typer.Exit(1)
 
@@ -226,6 +247,7 @@ def train(
     seed: Seed = 0,
     jobs: Jobs = 2,
     resume: Resume = False,
+    as_json: Json = False,
 ) -> None:
     """Train one recognizer on all labelled takes of a study.
 
@@ -235,15 +257,21 @@ def train(
     from mien.provenance import write_run
     from mien.recognizer import Recognizer, parse_options
 
+    if not resume:
+        refuse_finished(out, "recognizer.json", "a model")
     loaded = load_study(study)
-    recognizer = Recognizer(method, _front_end(front_end), loaded.probe, parse_options(method, option or []), seed)
+    recognizer = Recognizer(
+        method, parsed_front_end(front_end), loaded.probe, parse_options(method, option or []), seed
+    )
     recognizer.fit(loaded, checkpoints=out / "checkpoints", resume=resume, n_jobs=jobs).save(out)
     write_run(out, "train", recognizer.describe(), seed=seed, data_digest=loaded.digest)
-    _say(f"model: {out} ({(out / 'MODEL_CARD.md')} says what it is)")
+    show_model(out, recognizer.describe(), as_json)
 
 
 @app.command()
-def adapt(model: ModelPath, study: StudyPath, out: OutModel, seed: Seed = 0, jobs: Jobs = 2) -> None:
+def adapt(
+    model: ModelPath, study: StudyPath, out: OutModel, seed: Seed = 0, jobs: Jobs = 2, as_json: Json = False
+) -> None:
     """Adapt a facer model to unlabelled takes of new people; labels in the study are not read.
 
     Example: mien adapt model study --out adapted
@@ -252,11 +280,12 @@ def adapt(model: ModelPath, study: StudyPath, out: OutModel, seed: Seed = 0, job
     from mien.provenance import write_run
     from mien.recognizer import Recognizer
 
+    refuse_finished(out, "recognizer.json", "a model")
     loaded = load_study(study)
     adapted = Recognizer.load(model).adapt(loaded, seed=seed, n_jobs=jobs)
     adapted.save(out)
     write_run(out, "adapt", adapted.describe(), seed=seed, data_digest=loaded.digest)
-    _say(f"model: {out}")
+    show_model(out, adapted.describe(), as_json)
 
 
 @app.command()
@@ -294,24 +323,27 @@ def evaluate(
     if len(arguments) < 2:
         raise typer.BadParameter("at least one method and the study are needed", param_hint="METHOD... STUDY")
     *methods, study = arguments
+    if not resume:
+        refuse_finished(out, "results.csv", "a finished evaluation")
     loaded = load_study(Path(study))
-    chosen = _front_end(front_end)
+    chosen = parsed_front_end(front_end)
+    changes = {method: parse_options(method, options_of(method, methods, option or [])) for method in methods}
     results = run(
         loaded,
         tuple(methods),
         protocol,
         n_folds=folds,
-        seeds=_numbers(seeds, "--seeds"),
+        seeds=numbers(seeds, "--seeds"),
         adaptations=tuple(adaptations.split(",")),
         front_ends=dict.fromkeys(methods, chosen) if chosen else {},
-        options={method: parse_options(method, option or []) for method in methods} if option else {},
+        options=changes if option else {},
         n_jobs=jobs,
         out=out,
         resume=resume,
     )
     report_from_folder(out, loaded)
-    _show_scores(results, as_json)
-    _say(f"report: {out / 'report.html'}")
+    show_scores(results, as_json)
+    say(f"report: {out / 'report.html'}")
 
 
 @app.command()
@@ -335,50 +367,29 @@ def recognize(
     if not file.is_dir():
         rows = rows.drop(columns="file")
     if as_json:
-        _print_json(json.loads(rows.to_json(orient="records")))
+        print_json(json.loads(rows.to_json(orient="records")))
     elif as_csv:
         print(rows.to_csv(index=False, float_format="%.4f"), end="")
     else:
         print(rows.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
     if recognizer.simulated:
-        _say("trained on simulated people only: on real faces these probabilities are untested")
+        say("trained on simulated people only: on real faces these probabilities are untested")
 
 
-def _front_end(text: str | None) -> Any:
-    from mien.sensing.front_ends import parse_front_end
+@app.command()
+def version() -> None:
+    """Print the version.
 
-    return None if text is None else parse_front_end(text)
+    Example: mien version
+    """
+    import mien
 
-
-def _show_study(path: Path, as_json: bool) -> None:
-    from mien.datasets.study import load_study
-
-    study = load_study(path)
-    table = study.table
-    facts = {
-        "path": str(path),
-        "origin": study.origin,
-        "subjects": int(table["subject"].nunique()),
-        "takes": len(table),
-    }
-    _print_json(facts) if as_json else _say(", ".join(f"{name}: {value}" for name, value in facts.items()))
+    print(mien.__version__)
 
 
-def _show_scores(results: Any, as_json: bool) -> None:
-    scores = results.summary()
-    _print_json(scores.to_dict(orient="records")) if as_json else print(scores.to_string(index=False))
-
-
-def _say(text: str) -> None:
-    talk.print(text, highlight=False, markup=False)
-
-
-def _print_json(values: Any) -> None:
-    print(json.dumps(values, indent=1))
-
-
-def _numbers(text: str, option: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r}; whole numbers with commas are needed", param_hint=option) from None
+def _way_on() -> str:
+    """Return how an interrupted command goes on, where it can."""
+    commands: dict[str, Any] = getattr(typer.main.get_command(app), "commands", {})
+    command = commands.get(sys.argv[1] if len(sys.argv) > 1 else "")
+    resumes = command is not None and any("--resume" in option.opts for option in command.params)
+    return ", and the same command with --resume goes on from it" if resumes else ""

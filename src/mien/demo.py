@@ -60,5 +60,5 @@ def run_demo(out: Path, *, seed: int = 0, n_jobs: int = 2, resume: bool = False)
 def simulated(path: Path, *, seed: int, n_jobs: int, resume: bool) -> Study:
     """Simulate the demo's study, or load it where it stands complete from an earlier run with --resume."""
     options = SimulationOptions(n_subjects=PEOPLE, level="medium", n_takes=8, seed=seed)
-    simulate_study(path, options, n_jobs=n_jobs, resume=resume)
+    simulate_study(path, options, n_jobs=n_jobs, resume=resume and path.is_dir())
     return load_study(path)

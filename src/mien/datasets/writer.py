@@ -143,8 +143,9 @@ class StudyWriter:
         for name, wanted in header.model_dump(mode="json").items():
             begun = getattr(found, name)
             if begun != wanted:
+                where, before, asked = _difference(name, begun, wanted)
                 raise StudyError(
-                    f"{self.path} was begun with {name} {_short(begun)} and cannot be resumed with {_short(wanted)}; "
+                    f"{self.path} was begun with {where} {before} and cannot be resumed with {asked}; "
                     "give the same options, or another folder"
                 )
         remove_leftovers(self.path)
@@ -264,6 +265,15 @@ def _column(name: str) -> str:
     if not _COLUMN.fullmatch(name):
         raise StudyError(f"a column cannot be called {name!r}; use letters, digits and underscores")
     return name
+
+
+def _difference(name: str, begun: Any, wanted: Any) -> tuple[str, str, str]:
+    """Return the first place in which two values differ, and what stands there in each."""
+    if isinstance(begun, dict) and isinstance(wanted, dict):
+        for key in dict.fromkeys([*wanted, *begun]):
+            if begun.get(key) != wanted.get(key):
+                return _difference(f"{name}.{key}", begun.get(key), wanted.get(key))
+    return name, _short(begun), _short(wanted)
 
 
 def _short(value: Any) -> str:

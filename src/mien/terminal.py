@@ -1,0 +1,99 @@
+"""How the command line reads its options and shows its results."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from mien.errors import StorageError
+from mien.progress import talk
+
+
+def say(text: str) -> None:
+    """Say something to a person, on standard error."""
+    talk.print(text, highlight=False, markup=False)
+
+
+def print_json(values: Any) -> None:
+    """Print a result for machines, on standard output."""
+    print(json.dumps(values, indent=1))
+
+
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    """Print rows of text, the first one the header, right-aligned."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+
+
+def show_study(path: Path, as_json: bool) -> None:
+    """Show what a study holds."""
+    from mien.datasets.study import load_study
+
+    study = load_study(path)
+    table = study.table
+    facts = {
+        "path": str(path),
+        "origin": study.origin,
+        "subjects": int(table["subject"].nunique()),
+        "takes": len(table),
+    }
+    print_json(facts) if as_json else say(", ".join(f"{name}: {value}" for name, value in facts.items()))
+
+
+def show_model(path: Path, description: dict[str, Any], as_json: bool) -> None:
+    """Show what a model is."""
+    if as_json:
+        print_json({"path": str(path)} | description)
+    else:
+        say(f"model: {path} ({path / 'MODEL_CARD.md'} says what it is)")
+
+
+def show_scores(results: Any, as_json: bool) -> None:
+    """Show the scores of an evaluation."""
+    scores = results.summary()
+    if as_json:
+        print_json(scores.to_dict(orient="records"))
+        return
+    between = [f"{row.accuracy_low:.2f}-{row.accuracy_high:.2f}" for row in scores.itertuples()]
+    shown = scores[["method", "adaptation", "scored_unit", "accuracy"]].assign(interval=between)
+    shown = shown.join(scores[["macro_f1", "ece", "n_subjects", "n_scored"]])
+    print(shown.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+
+
+def refuse_finished(out: Path, holds: str, what: str) -> None:
+    """Refuse to write over what an earlier command finished."""
+    if out.exists() and not out.is_dir():
+        raise StorageError(f"{out} is a file; choose another --out")
+    if (out / holds).exists():
+        raise StorageError(f"{out} holds {what}; choose another --out, or delete it")
+
+
+def parsed_front_end(text: str | None) -> Any:
+    """Return the front end that an option names, or None for the method's own."""
+    from mien.sensing.front_ends import parse_front_end
+
+    return None if text is None else parse_front_end(text)
+
+
+def options_of(method: str, methods: list[str], texts: list[str]) -> list[str]:
+    """Return the options meant for a method: NAME=VALUE for every method, METHOD.NAME=VALUE for one."""
+    chosen = []
+    for text in texts:
+        owner, dot, rest = text.partition("=")[0].partition(".")
+        if not dot:
+            chosen.append(text)
+        elif owner not in methods:
+            raise typer.BadParameter(f"{text!r}; {owner!r} is none of {', '.join(methods)}", param_hint="--option")
+        elif owner == method:
+            chosen.append(text[len(owner) + 1 :])
+    return chosen
+
+
+def numbers(text: str, option: str) -> tuple[int, ...]:
+    """Return the whole numbers that an option lists."""
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}; whole numbers with commas are needed", param_hint=option) from None
