@@ -46,6 +46,13 @@ def test_a_disk_that_refuses_is_named_with_a_remedy(tmp_path, monkeypatch, numbe
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("below", ["a.txt", "deep/er/a.txt"])
+def test_a_file_where_a_folder_should_be_is_named(tmp_path, below):
+    write_text(tmp_path / "out", "a file")
+    with pytest.raises(StorageError, match="a file stands where a folder should be; choose another folder"):
+        write_text(tmp_path / "out" / below, "text")
+
+
 def test_an_error_that_is_no_refusal_of_the_disk_is_not_disguised(tmp_path):
     def fail(temporary):
         raise FileNotFoundError("something else is missing")

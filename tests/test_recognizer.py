@@ -348,6 +348,22 @@ def test_weights_that_the_disk_does_not_take_are_a_storage_error(models, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+class NeverRead:
+    """A study that must not be touched."""
+
+    def __getattr__(self, name):
+        raise AssertionError(f"training went on to the study's {name}")
+
+
+@pytest.mark.parametrize("out", ["model", "model/deeper"])
+def test_a_file_in_the_models_place_is_refused_before_training(tmp_path, out):
+    (tmp_path / "model").write_text("a file")
+    with pytest.raises(StorageError, match="a file stands where a folder should be; choose another folder"):
+        Recognizer("svm").fit(NeverRead(), checkpoints=tmp_path / out / "checkpoints")
+    with pytest.raises(StorageError, match="a file stands where"):
+        fitted("linear").save(tmp_path / out)
+
+
 # Recordings
 
 

@@ -28,7 +28,8 @@ def storing(path: Path) -> Iterator[None]:
             errno.EFBIG: "a file may not grow as large here; choose another folder",
             errno.EIO: "the disk reports an error; choose another disk",
             errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
-            errno.ENOTDIR: "a part of its path is a file; choose another folder",
+            errno.ENOTDIR: "a file stands where a folder should be; choose another folder (--out)",
+            errno.EEXIST: "a file stands where a folder should be; choose another folder (--out)",
             errno.EISDIR: "a folder stands in its place; choose another name",
             errno.EPERM: "permission denied; choose a folder you may write to",
             errno.EACCES: "permission denied; choose a folder you may write to",
@@ -37,6 +38,16 @@ def storing(path: Path) -> Iterator[None]:
         if error.errno not in remedies:
             raise
         raise StorageError(f"cannot write {path}: {remedies[error.errno]}") from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it where they are not there.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    with storing(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -50,7 +61,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
     path = Path(path)
     with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=f".tmp{path.suffix}", dir=path.parent)
         os.close(handle)
         temporary = Path(name)

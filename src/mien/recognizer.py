@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +14,7 @@ from mien import __version__
 from mien.datasets.extract import extract, one_thread
 from mien.datasets.study import Study
 from mien.errors import ModelError, ProbeMismatch, RecordingError
+from mien.files import make_folder
 from mien.labels import UNKNOWN
 from mien.learning.arrays import Windows
 from mien.learning.loop import SILENT, Run
@@ -106,7 +108,10 @@ class Recognizer:
         Raises:
             ProbeMismatch: the study was made with another probe.
             ModelError, StudyError: takes that cannot be learnt from or read.
+            StorageError: checkpoints cannot be written; where no folder can be, before anything is learnt.
         """
+        if checkpoints is not None:
+            make_folder(checkpoints)
         if not self.probe_is_given:
             self.probe, self.probe_is_given = study.probe, True
         self._refuse_other_probe(study.probe, f"study {study.name!r}")
@@ -118,6 +123,9 @@ class Recognizer:
         self.fit_features(features, labels, subjects, train, validation, run=Run(checkpoints, resume, progress))
         named = {"study": study.name, "digest": study.digest, "simulated": study.is_simulated}
         self.training = self.training.model_copy(update=named)
+        if checkpoints is not None:
+            with suppress(OSError):  # of a method that keeps none it is empty, and else it stays
+                Path(checkpoints).rmdir()
         return self
 
     def fit_features(
