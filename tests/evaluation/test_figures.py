@@ -1,13 +1,18 @@
 """Figures: drawn for every probe and shape of features, and showing the numbers they are given."""
 
+import re
+from importlib import resources
+
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from mien.evaluation.figures import confusion_figure
+from mien.evaluation.figures import DIGITS, PAGES, blend, comparison_figure, confusion_figure, digit_colour, luminance
 from mien.evaluation.figures_sound import cleaning_figure, echoes_figure, probe_figure
 from mien.evaluation.inline import svg, table_html
+from mien.evaluation.statistics import Interval
 from mien.probe import Chirp, Composite, PureTones
 from mien.sensing.features import Axis, Features
 
@@ -41,6 +46,37 @@ def test_a_confusion_map_shows_shares_of_the_true_class():
     assert [text.get_text() for text in figure.axes[0].texts] == ["75", "25", "0", "0"]
 
 
+def test_digits_of_a_confusion_map_are_readable_on_a_light_and_on_a_dark_page():
+    black_of = {colour: black for black, colour in DIGITS.items()}
+    for hue_number in (0, 1):
+        for alpha in 0.06 + 0.8 * np.linspace(0, 1, 101):
+            black = black_of[digit_colour(hue_number, alpha)]
+            for (card, *hues), is_black in zip(PAGES, black, strict=True):
+                tile = luminance(blend(hues[hue_number], card, alpha)) + 0.05
+                assert (tile / 0.05 if is_black else 1.05 / tile) >= 4.5
+
+
+def test_the_pages_of_the_digits_are_those_of_the_style_sheet():
+    text = (resources.files("mien.evaluation") / "report.css").read_text(encoding="utf-8")
+    for page, (card, *hues) in zip(text.split("@media (prefers-color-scheme: dark)")[:2], PAGES, strict=True):
+        found = [re.search(rf"--{name}: (#[0-9a-f]{{6}})", page)[1] for name in ("card", "hue-0", "hue-1")]
+        assert found == [card, *hues]
+
+
+def test_the_line_of_chance_crosses_no_label():
+    estimates = {(name, "none"): Interval(0.4, 0.3, 0.5) for name in ("a long name of a method", "other")}
+    people = pd.DataFrame({key: [0.3, 0.5] for key in estimates})
+    people.columns = pd.MultiIndex.from_tuples(estimates)
+    axes = comparison_figure(estimates, people, {"chance": 1 / 6}, "share").axes[0]
+    names = [method for method, _ in estimates]
+    labels = [text.get_position()[1] for text in axes.texts if text.get_text() in names]
+    assert labels == pytest.approx([0.18, -0.82])
+    (line,) = [found for found in axes.collections if len(found.get_segments()) == 2]
+    for segment in line.get_segments():
+        low, high = segment[:, 1]
+        assert all(high <= label or low >= label + 0.45 for label in labels)
+
+
 def test_cleaning_shows_both_on_one_scale():
     time = np.arange(4800) / 48_000
     raw = 4 * np.sin(2 * np.pi * 21_000 * time)
@@ -65,8 +101,6 @@ def test_echoes_are_drawn_one_panel_per_class(n_classes, kind):
 
 
 def test_words_in_pictures_and_tables_are_escaped():
-    import pandas as pd
-
     assert 'aria-label="&lt;b&gt;"' in svg(Figure(), "<b>")
     text = table_html(pd.DataFrame({"a<b": ["<i>"]}), "x & y")
     assert "a&lt;b" in text and "&lt;i&gt;" in text and "x &amp; y" in text

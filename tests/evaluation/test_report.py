@@ -169,6 +169,13 @@ def test_classes_that_are_never_right_are_said(tmp_path):
     assert "adaptive never names" not in text
 
 
+def test_a_study_called_study_is_named_once(tmp_path):
+    results = results_of()
+    results.facts["study"]["name"] = "study"
+    source = write_report(results, None, tmp_path).read_text(encoding="utf-8")
+    assert '<p class="eyebrow">simulated study, level medium' in source
+
+
 def test_what_adaptation_saw_and_what_the_split_keeps_apart_are_said(page):
     assert "Training and scoring share no person and no take." in page.text
     assert (

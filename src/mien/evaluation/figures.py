@@ -4,6 +4,7 @@ Each is drawn for a column about 340 pixels wide, so that it stays readable on a
 other. Colours are those of Okabe and Ito (2008), told apart without colour vision; shapes differ as well.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
@@ -27,6 +28,12 @@ from mien.evaluation.statistics import Interval
 
 INK, MUTED, LINE = "#1b1f24", "#66707a", "#d5dae0"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+PAGES = (("#ffffff", "#0072b2", "#d55e00"), ("#171b21", "#4aa8e0", "#f08042"))
+"""Card and first two hues of a light and of a dark page, as in report.css."""
+
+DIGITS = {(True, False): "#010101", (False, True): "#fefefe", (True, True): "#000000", (False, False): "#ffffff"}
+"""(black on the light page, black on the dark one) -> colour; the page turns the first two over when it is dark."""
+
 MARKERS = {"none": "o", "inductive": "^", "transductive": "s"}
 WIDTH_IN, NARROW_IN = 3.6, 3.1
 LOOK: Any = {
@@ -112,8 +119,11 @@ def comparison_figure(
         axes.text(0.0, level + 0.18, method + note, va="bottom", ha="left")
         axes.text(1.0, level + 0.18, f"{interval.estimate:.0%}", va="bottom", ha="right", fontweight="bold")
     for name, value in floors.items():
-        ends = [-len(estimates) + 0.55, 0.6]
-        axes.plot([value, value], ends, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
+        # Beside the marks only, so that the line crosses no label.
+        lows = -np.arange(len(estimates)) - 0.36
+        axes.vlines(
+            np.full(len(lows), value), lows, lows + 0.5, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0
+        )
         axes.text(value, 0.62, name, fontsize=7, color=MUTED, ha="center", va="bottom")
     axes.set(xlim=(0, 1), ylim=(-len(estimates) + 0.55, 0.85), yticks=[], xlabel=label)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
@@ -139,9 +149,10 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str], title: str) -> 
         for predicted in range(n_classes):
             share = float(shares[truth, predicted])
             colour = PALETTE[0] if truth == predicted else PALETTE[1]
-            tile = Rectangle((predicted + 0.03, truth + 0.03), 0.94, 0.94, facecolor=colour, alpha=0.06 + 0.8 * share)
+            alpha = 0.06 + 0.8 * share
+            tile = Rectangle((predicted + 0.03, truth + 0.03), 0.94, 0.94, facecolor=colour, alpha=alpha)
             axes.add_patch(tile)
-            ink = "#ffffff" if share > 0.5 else INK
+            ink = digit_colour(0 if truth == predicted else 1, alpha)
             weight = "bold" if truth == predicted else "normal"
             axes.text(
                 predicted + 0.5,
@@ -204,6 +215,42 @@ def calibration_figure(predictions: pd.DataFrame, title: str, *, equal_mass: boo
     counts.locator_params(axis="y", nbins=2)
     counts.spines["left"].set_visible(False)
     return figure
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of an sRGB colour, 0 to 1 (WCAG 2.1).
+
+    Example:
+        >>> round(luminance("#ffffff"), 3), round(luminance("#0072b2"), 3)
+        (1.0, 0.153)
+    """
+    values = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def digit_colour(hue_number: int, alpha: float) -> str:
+    """Return the colour of a digit on a tile of a hue with an opacity: black or white, by the tile's luminance.
+
+    On a dark page the same tile has another luminance; of the four colours in `DIGITS` that one is returned which reads
+    better on either page. Black or white always has a contrast of at least 4.58.
+    """
+    black = []
+    for card, *hues in PAGES:
+        tile = luminance(blend(hues[hue_number], card, alpha))
+        black.append(tile > math.sqrt(1.05 * 0.05) - 0.05)
+    return DIGITS[(black[0], black[1])]
+
+
+def blend(colour: str, below: str, alpha: float) -> str:
+    """Return the colour that is seen where one lies with an opacity on another.
+
+    Example:
+        >>> blend("#000000", "#ffffff", 0.4)
+        '#999999'
+    """
+    pairs = [(int(colour[place : place + 2], 16), int(below[place : place + 2], 16)) for place in (1, 3, 5)]
+    return "#" + "".join(f"{round(alpha * above + (1 - alpha) * under):02x}" for above, under in pairs)
 
 
 def confusion_of(predictions: pd.DataFrame) -> np.ndarray:

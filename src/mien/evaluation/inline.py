@@ -10,11 +10,14 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mien.evaluation.figures import INK, LINE, LOOK, MUTED, PALETTE
+from mien.evaluation.figures import DIGITS, INK, LINE, LOOK, MUTED, PALETTE
 
-_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)"} | {
-    colour: f"var(--hue-{number})" for number, colour in enumerate(PALETTE)
-}
+_TURNING = {DIGITS[True, False]: "var(--digit)", DIGITS[False, True]: "var(--digit-turned)"}
+_COLOURS = (
+    _TURNING
+    | {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)"}
+    | {colour: f"var(--hue-{number})" for number, colour in enumerate(PALETTE)}
+)
 
 
 def hue(colour: str) -> str:

@@ -91,13 +91,14 @@ def page(reading: Reading) -> str:
     ]
     package = resources.files("mien.evaluation")
     name = reading.facts["study"]["name"]
+    called = f"{reading.facts['study']['origin']} study" + (f" {name}" if name.lower() != "study" else "")
     level = f", level {reading.level()}" if reading.level() else ""
     leaking = " (split leaks on purpose)" if reading.leaks else ""
     return Template(package.joinpath("report.html").read_text(encoding="utf-8")).substitute(
         style=package.joinpath("report.css").read_text(encoding="utf-8"),
         version=__version__,
         title=escape(f"{heading(reading)} - {name}"),
-        eyebrow=escape(f"{reading.facts['study']['origin']} study {name}{level} · {reading.plan['protocol']}{leaking}"),
+        eyebrow=escape(f"{called}{level} · {reading.plan['protocol']}{leaking}"),
         heading=escape(heading(reading)),
         banners=banners(reading),
         lead=lead(reading),
