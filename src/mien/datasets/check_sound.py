@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.errors import MienError, ProbeNotFound
+from mien.errors import MienError, ProbeMismatch, ProbeNotFound
 from mien.probe import Chirp, Probe
 from mien.recording import Recording, probe_of, quality_of, refuse_other_than_stated
 from mien.sensing.synchronise import synchronise
@@ -90,6 +90,8 @@ def _faults_of_samples(recording: Recording, sidecar: Sidecar, stated: tuple[str
         except ProbeNotFound as error:
             found.add("no-probe")
             messages["no-probe"] = str(error)
+        except ProbeMismatch as error:
+            faults.append(("error", str(error)))
     for word in QUALITY_WORDS:
         if word in stated:
             faults.append(("warning", f"is stated to be {word}"))

@@ -19,6 +19,7 @@ from mien.errors import ProbeNotFound
 from mien.probe import Chirp, describe
 from mien.recording import Recording
 from mien.sensing.arrivals import LOOK_BACK_S, envelope_peak, first_arrival_s, phase_track, smooth_compression
+from mien.sensing.other_probe import refuse_other_probe
 from mien.sensing.period_grid import (
     PeriodGrid,
     aligned_periods,
@@ -237,6 +238,8 @@ def synchronised_periods(recording: Recording) -> tuple[Synchronisation, np.ndar
     sync = _new_columns(sync, _onsets(sync, spectra[sync.channel], n_samples, grid, search=True), n_samples, grid)
     spectra = _cut(sync, signal, n_samples, grid)
     onsets = _onsets(sync, spectra[sync.channel], n_samples, grid, search=False)
+    channel = replace(recording, samples=recording.samples[sync.channel, None])
+    refuse_other_probe(channel, signal[sync.channel], sync.starts_sample, spectra[sync.channel], grid)
     # What is left to move is far less than a cell: a turn of the phases does it, no third cut.
     return _same_columns(sync, onsets), spectra * delay_phases(onsets - sync.starts_sample, grid)
 
@@ -264,7 +267,8 @@ def synchronise(recording: Recording) -> Synchronisation:
 
     Raises:
         ProbeNotFound: the compressed sum of all periods has no peak of 8 times its floor; says how much it has.
-        ProbeMismatch: the recording's rate is not the probe's.
+        ProbeMismatch: the recording's rate is not the probe's, or another chirp was playing; where noise or a
+            recording of few periods leaves that open, nothing is refused.
         ProbeError: the probe is unknown or holds no chirp.
         RecordingError: the recording is shorter than one period.
 
