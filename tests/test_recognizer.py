@@ -1,6 +1,8 @@
 """The facade: from features and recordings to probabilities, and a model's folder that can be trusted."""
 
+import errno
 import json
+import os
 import resource
 import shutil
 from dataclasses import replace
@@ -346,6 +348,30 @@ def test_weights_that_the_disk_does_not_take_are_a_storage_error(models, tmp_pat
     with pytest.raises(StorageError, match=r"weights\.safetensors: a file may not grow as large"):
         models[0]["facer"].save(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("n_written", [0, 1, 2])
+def test_a_disk_that_fills_up_midway_leaves_the_old_model_usable(models, tmp_path, monkeypatch, n_written):
+    """New weights beside the old description, which names the old ones, were no model at all."""
+    folder = copy_of(models, tmp_path, "linear")
+    (folder / "run.json").write_text("{}")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    flush, flushed = os.fsync, []
+
+    def refuse(descriptor):
+        if len(flushed) == n_written:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        flushed.append(flush(descriptor))
+
+    other = fitted("linear", n_components=2)
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match="disk is full"):
+        other.save(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    monkeypatch.undo()
+    Recognizer.load(folder)
+    other.save(folder)
+    assert Recognizer.load(folder).describe() == other.describe()
 
 
 class NeverRead:

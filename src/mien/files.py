@@ -5,8 +5,9 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,21 +61,46 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         StorageError: the disk cannot take it. Nothing is left behind.
     """
     path = Path(path)
-    with storing(path):
-        make_folder(path.parent)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=f".tmp{path.suffix}", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            write(temporary)
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-            flush_folder(path.parent)
-        finally:
-            with suppress(FileNotFoundError):
-                temporary.unlink()
+    with storing(path), _written_beside(path, write) as temporary:
+        temporary.replace(path)
+        flush_folder(path.parent)
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write several files of which none is of use without the others: none is replaced before all are on the disk.
+
+    Raises:
+        StorageError: the disk cannot take one of them. All old files stay, and nothing else is left behind.
+    """
+    with ExitStack() as stack:
+        temporaries = {}
+        for path, content in contents.items():
+            with storing(path):
+                temporaries[path] = stack.enter_context(_written_beside(path, partial(Path.write_bytes, data=content)))
+        for path, temporary in temporaries.items():
+            with storing(path):
+                temporary.replace(path)
+        for folder in {path.parent for path in temporaries}:
+            with storing(folder):
+                flush_folder(folder)
+
+
+@contextmanager
+def _written_beside(path: Path, write: Callable[[Path], object]) -> Iterator[Path]:
+    """Yield a temporary file beside `path`, filled and flushed to the disk; afterwards it is gone."""
+    make_folder(path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=f".tmp{path.suffix}", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        yield temporary
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
 
 
 def flush_folder(folder: Path) -> None:
@@ -98,7 +124,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, values: Any) -> None:
     """Write JSON atomically, one value a line, non-numbers refused."""
-    write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
+    write_text(path, json_text(values))
+
+
+def json_text(values: Any) -> str:
+    """Return JSON as it is written, one value a line; non-numbers are a ValueError."""
+    return json.dumps(values, indent=1, allow_nan=False) + "\n"
 
 
 def read_text(path: Path, error: type[MienError]) -> str:

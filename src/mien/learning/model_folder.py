@@ -5,6 +5,7 @@ the JSON describes is held against limits by its types, and against the shapes o
 size is made.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from mien.errors import ModelError
-from mien.files import read_json, sha256, write_bytes, write_json, write_text
+from mien.files import json_text, read_json, sha256, write_together
 
 WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "recognizer.json", "MODEL_CARD.md"
 
@@ -81,17 +82,16 @@ class Description(BaseModel):
 
 
 def write_model(folder: Path, description: Description, tensors: dict[str, np.ndarray], card: str) -> None:
-    """Write a model's three files, each whole or not at all; the description, which names the weights, last.
+    """Write a model's three files; the folder's old model stays whole if one of them cannot be written.
 
     Raises:
         StorageError: the disk cannot take it.
     """
     folder = Path(folder)
-    whole = {name: np.array(value, order="C") for name, value in tensors.items()}
-    write_bytes(folder / WEIGHTS, save(whole))
-    write_text(folder / CARD, card)
-    named = description.model_copy(update={"weights_sha256": sha256(folder / WEIGHTS)})
-    write_json(folder / DESCRIPTION, named.model_dump(mode="json", exclude_none=True))
+    weights = save({name: np.array(value, order="C") for name, value in tensors.items()})
+    named = description.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
+    text = json_text(named.model_dump(mode="json", exclude_none=True))
+    write_together({folder / WEIGHTS: weights, folder / CARD: card.encode(), folder / DESCRIPTION: text.encode()})
 
 
 def read_model(folder: Path) -> tuple[Description, dict[str, np.ndarray]]:
