@@ -20,6 +20,7 @@ from mien.recognizer import Recognizer, is_labelled, parse_options, recordings_i
 from mien.recording import Recording, write_recording
 from mien.sensing.features import Axis, Features
 from mien.sensing.front_ends import RangeProfile, Spectrogram
+from mien.sensing.range_profile import NEUTRAL_UNTIL_S
 
 PEOPLE, EXPRESSIONS, TAKES = 4, ("fear", "happiness", "sadness"), 3
 QUICK = {
@@ -197,6 +198,14 @@ def test_the_card_says_what_it_was_trained_on(models, tmp_path):
     ):
         assert words in card
     assert Recognizer.load(tmp_path).simulated
+
+
+def test_the_card_says_that_a_recording_is_assumed_to_begin_neutral(models):
+    said = "begin with the neutral face: until its `neutral_until_s`, or for 0.15 s"
+    assert f"{NEUTRAL_UNTIL_S:g} s" in said
+    for method in METHODS:
+        card = (models[1] / method / "MODEL_CARD.md").read_text()
+        assert (said in card) == (METHODS[method].hears == "profile")
 
 
 def test_defaults_follow_the_method():

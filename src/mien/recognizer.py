@@ -43,6 +43,10 @@ __all__ = ["Recognizer", "parse_options", "recordings_in"]
 class Recognizer:
     """Recognise expressions in recordings.
 
+    A front end whose `neutral` is "take" (the default of `mien`, `svm` and `linear`) measures against the face at a
+    recording's start: without a `neutral_until_s` among its facts, a recording is assumed to begin with 0.15 s of
+    neutral face (`NEUTRAL_UNTIL_S`).
+
     Args:
         method: a name from `METHODS`.
         front_end: what makes features of a recording; None takes the method's own.

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save
 
 from mien.errors import ModelError
 from mien.files import json_text, read_json, sha256, write_together
+from mien.sensing.range_profile import NEUTRAL_UNTIL_S
 
 WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "recognizer.json", "MODEL_CARD.md"
 
@@ -174,6 +175,11 @@ def model_card(description: Description, front_end: str, probe: str, scores: str
         + (f", of the study {training.study!r} (digest {training.digest})." if training.study else "."),
         f"Heard through: {probe}. Front end: {front_end}. Microphones: {training.n_microphones}.",
     ]
+    if description.front_end.get("neutral") == "take":
+        lines.append(
+            f"A recording must begin with the neutral face: until its `neutral_until_s`, or for {NEUTRAL_UNTIL_S:g} s "
+            "where it states none."
+        )
     if training.adapted_windows:
         of = f" of the study {training.adapted_study!r}" if training.adapted_study else ""
         lines.append(f"Adapted to {training.adapted_windows} unlabelled windows{of}.")
