@@ -36,7 +36,7 @@ class Row(NamedTuple):
         """Return whether the goal is met, None without a goal."""
         if self.goal is None:
             return None
-        return self.value <= self.goal if self.at_most else self.value >= self.goal
+        return bool(self.value <= self.goal if self.at_most else self.value >= self.goal)
 
 
 def least_s(work: Callable[[], object], n_times: int = 5) -> float:

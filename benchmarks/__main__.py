@@ -36,7 +36,7 @@ def as_json(measured: dict[str, list[Row]]) -> dict[str, object]:
     machine = {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
     machine |= {"numpy": np.__version__, "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else None}
     rows = [
-        row._asdict() | {"part": part, "reached": row.reached}
+        row._asdict() | {"value": float(row.value), "part": part, "reached": row.reached}
         for part, part_rows in measured.items()
         for row in part_rows
     ]

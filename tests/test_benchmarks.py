@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 CHECKOUT = Path(__file__).parents[1]
@@ -31,7 +32,7 @@ def test_every_part_has_a_run(program):
 
 def test_a_part_is_printed_and_written(program, tmp_path, monkeypatch, capsys):
     part = importlib.import_module("benchmarks.simulate")
-    monkeypatch.setattr(part, "run", lambda: [program.Row("slow thing", 3.0, "frames/s", 1_000.0)])
+    monkeypatch.setattr(part, "run", lambda: [program.Row("slow thing", np.float64(3.0), "frames/s", 1_000.0)])
     assert program.main(["simulate", "--out", str(tmp_path / "figures.json")]) == 0
     assert "slow thing" in (table := capsys.readouterr().out) and "MISSED" in table
     written = json.loads((tmp_path / "figures.json").read_text())
