@@ -100,6 +100,11 @@ def test_echoes_are_drawn_one_panel_per_class(n_classes, kind):
     assert shown[-1].get_xlabel() == "time, ms" and shown[0].get_ylim()[1] == pytest.approx(51.1, abs=0.2)
 
 
+def test_only_a_table_with_many_columns_says_that_it_scrolls():
+    assert 'class="table many"' in table_html(pd.DataFrame([range(4)]), "wide")
+    assert 'class="table"' in table_html(pd.DataFrame([range(3)]), "narrow")
+
+
 def test_words_in_pictures_and_tables_are_escaped():
     assert 'aria-label="&lt;b&gt;"' in svg(Figure(), "<b>")
     text = table_html(pd.DataFrame({"a<b": ["<i>"]}), "x & y")

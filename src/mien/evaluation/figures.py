@@ -222,7 +222,7 @@ def luminance(colour: str) -> float:
 
     Example:
         >>> round(luminance("#ffffff"), 3), round(luminance("#0072b2"), 3)
-        (1.0, 0.153)
+        (1.0, 0.152)
     """
     values = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)

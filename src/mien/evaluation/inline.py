@@ -12,6 +12,9 @@ from matplotlib.figure import Figure
 
 from mien.evaluation.figures import DIGITS, INK, LINE, LOOK, MUTED, PALETTE
 
+MANY = 3
+"""Columns that a phone shows; of a table with more the page says there that it scrolls."""
+
 _TURNING = {DIGITS[True, False]: "var(--digit)", DIGITS[False, True]: "var(--digit-turned)"}
 _COLOURS = (
     _TURNING
@@ -80,7 +83,7 @@ def table_html(
             cells.append(f"<{tag}>{escape(text)}</{tag.split()[0]}>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     return (
-        f'<div class="table"><p class="caption">{escape(caption)}</p>'
+        f'<div class="table{" many" if len(table.columns) > MANY else ""}"><p class="caption">{escape(caption)}</p>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div></div>"
     )

@@ -42,7 +42,8 @@ def compared(reading: Reading) -> str:
     )
     windows = more_html("Scores of single windows", scores_table(reading, "window")) if reading.unit == "take" else ""
     words = "".join(f"<p>{escape(sentence)}</p>" for sentence in [*few_words(reading), *hearing_words(reading)])
-    return words + grid_html([picture, f"<div>{scores_table(reading, reading.unit)}{windows}</div>"], "wide")
+    beside = [f"<div>{words}</div>"] if words else []
+    return grid_html([picture, *beside], "wide") + scores_table(reading, reading.unit) + windows
 
 
 def scores_table(reading: Reading, unit: str) -> str:
