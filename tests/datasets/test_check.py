@@ -162,6 +162,15 @@ def test_a_warning_is_named_and_is_no_error(study_path, name):
     assert not named(study_path, "error")
 
 
+def test_a_foreign_word_is_warned_of_once_with_its_count(study_path):
+    table = study_path / "takes.tsv"
+    text = table.read_text(encoding="utf-8")
+    number = text.count("\tanger\t")
+    table.write_text(text.replace("\tanger\t", "\tboredom\t"), encoding="utf-8")
+    found = [line for line in named(study_path, "warning") if "boredom" in line]
+    assert number > 1 and len(found) == 1 and f"'boredom' is kept as it is in {number} takes" in found[0]
+
+
 def test_a_sound_study_has_no_fault(written):
     assert check_study(written, progress=False) == []
 

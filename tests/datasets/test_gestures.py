@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from scipy.signal import resample_poly
 
+from mien.datasets.check import check_study
 from mien.datasets.gestures import PROBE, import_gestures, modulated
 from mien.errors import RecordingError, StudyError
 from mien.sensing.doppler import Doppler, baseband
@@ -58,6 +59,15 @@ def test_a_pack_becomes_a_study_whose_echoes_are_where_they_were(tmp_path):
         features = Doppler(align="take").features(study.recording(row))
         found_hz = features.axis("freq").values[features.values[0, 0].mean(axis=1).argmax()]
         assert found_hz == shift_hz
+
+
+def test_the_check_of_an_import_warns_of_each_foreign_word_once_and_knows_the_people(tmp_path):
+    study = import_gestures(pack(tmp_path / "pack"), tmp_path / "study", progress=False)
+    assert (study.path / "participants.tsv").read_text().splitlines() == ["subject", "p1", "p2"]
+    faults = check_study(study.path, progress=False)
+    assert not [fault for fault in faults if fault.severity == "error" or "row for subject" in fault.message]
+    words = [fault.message.split(";")[0] for fault in faults if "is kept as it is" in fault.message]
+    assert words == [f"expression 'digit-{digit}' is kept as it is in 1 take" for digit in range(4)]
 
 
 def test_an_import_goes_on_where_it_stopped(tmp_path):

@@ -83,7 +83,11 @@ def import_gestures(
         clips, sounds = _found(folder), None
     with StudyWriter(study_path, study_path.name, "imported", PROBE, resume=resume) as writer, bar() as bars:
         task = bars.add_task("importing gestures", total=len(clips), visible=progress)
+        known = {subject for subject, _, _ in writer.done}
         for clip in clips:
+            if clip.user not in known:
+                writer.add_participant(clip.user)
+                known.add(clip.user)
             if (clip.user, clip.room, clip.take) not in writer.done:
                 recording = sounds.recording(clip) if sounds else _read_wav(folder / clip.path)
                 writer.add_take(

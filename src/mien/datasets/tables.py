@@ -6,6 +6,7 @@ quantities become floats, unknown ones NaN.
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -201,7 +202,23 @@ def faults_of_rows(table: Table) -> list[Fault]:
         keys.setdefault(key, number)
         paths.setdefault(row["path"], number)
         sounds.setdefault(row.get("sha256", UNKNOWN), number)
-    return faults
+    return faults + _warnings_of_words(table)
+
+
+def _warnings_of_words(table: Table) -> list[Fault]:
+    """Return a warning for each expression that is no word of mien's, however many takes have it."""
+    counts = Counter(row["expression"] for row in table.rows)
+    known = ", ".join(ALL_EXPRESSIONS)
+    return [
+        Fault(
+            "warning",
+            table.path.name,
+            f"expression {word!r} is kept as it is in {number} take{'s' if number > 1 else ''}; mien's own words are "
+            f"{known}",
+        )
+        for word, number in sorted(counts.items())
+        if word.strip() and word not in (*ALL_EXPRESSIONS, UNKNOWN)
+    ]
 
 
 def _errors_of_row(row: Mapping[str, str], quantities: Sequence[str]) -> list[str]:
@@ -230,9 +247,6 @@ def _errors_of_row(row: Mapping[str, str], quantities: Sequence[str]) -> list[st
 
 def _warnings_of_row(row: Mapping[str, str]) -> list[str]:
     warnings = []
-    if row["expression"] not in (*ALL_EXPRESSIONS, UNKNOWN, ""):
-        known = ", ".join(ALL_EXPRESSIONS)
-        warnings.append(f"expression {row['expression']!r} is kept as it is; mien's own words are {known}")
     if row.get("sha256", UNKNOWN) in (UNKNOWN, ""):
         warnings.append("sha256 is missing, so that a change of the sound could not be seen")
     return warnings
