@@ -301,3 +301,18 @@ def test_recorded_phones_read_as_measured(name):
     assert all(channel.n_sweeps == 4 for channel in report.channels)
     assert ("clipped" in report.channels[0].problems) is name.startswith("s4")
     assert not {word for channel in report.channels for word in channel.problems} - {"clipped"}
+
+
+@pytest.mark.parametrize("filled_with", ["zeros", "noise", "the others cut away"])
+@pytest.mark.parametrize("slot", range(4))
+def test_a_phone_s_steep_end_is_no_resampling_whichever_sweep_is_missing(slot, filled_with):
+    samples, rate_hz = soundfile.read(phone("iphone5c_up.flac"), dtype="float32", always_2d=True)
+    begin, end = 4 * slot * rate_hz, 4 * (slot + 1) * rate_hz
+    if filled_with == "the others cut away":
+        samples = samples[max(begin - 20, 0) : end]
+    else:
+        noise = np.random.default_rng(slot).standard_normal((end - begin, 1)).astype(np.float32)
+        samples[begin:end] = 0.0005 * noise * (filled_with == "noise")
+    report = analyse_sweep(samples.T, rate_hz, (0, 24_000), 4.0)
+    assert "resampled" not in report.channels[0].problems
+    assert ("no-sweep" in report.channels[0].problems) == (filled_with != "the others cut away")
