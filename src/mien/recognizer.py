@@ -114,8 +114,6 @@ class Recognizer:
             ModelError, StudyError: takes that cannot be learnt from or read.
             StorageError: checkpoints cannot be written; where no folder can be, before anything is learnt.
         """
-        if checkpoints is not None:
-            make_folder(checkpoints)
         if not self.probe_is_given:
             self.probe, self.probe_is_given = study.probe, True
         self._refuse_other_probe(study.probe, f"study {study.name!r}")
@@ -124,6 +122,9 @@ class Recognizer:
         train, validation = (everything, everything[:0]) if split is None else (split.train, split.validation)
         features = extract(study, self.front_end, np.union1d(train, validation), n_jobs=n_jobs, progress=progress)
         subjects = study.table["subject"].to_numpy(dtype=object)
+        # Only now: a study that cannot be read leaves no folder behind, and a folder that cannot be costs no training.
+        if checkpoints is not None:
+            make_folder(checkpoints)
         self.fit_features(features, labels, subjects, train, validation, run=Run(checkpoints, resume, progress))
         named = {"study": study.name, "digest": study.digest, "simulated": study.is_simulated}
         self.training = self.training.model_copy(update=named)
