@@ -41,6 +41,18 @@ def storing(path: Path) -> Iterator[None]:
         raise StorageError(f"cannot write {path}: {remedies[error.errno]}") from error
 
 
+def refuse_file_in_the_way(path: Path) -> None:
+    """Refuse a folder that could not be made because a file stands at its place or above it; nothing is made.
+
+    Raises:
+        StorageError: there is such a file.
+    """
+    standing = next((each for each in (Path(path), *Path(path).parents) if each.exists()), None)
+    if standing is not None and not standing.is_dir():
+        with storing(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(standing))
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it where they are not there.
 

@@ -14,7 +14,7 @@ from mien import __version__
 from mien.datasets.extract import extract, one_thread
 from mien.datasets.study import Study
 from mien.errors import ModelError, ProbeMismatch, RecordingError
-from mien.files import make_folder
+from mien.files import make_folder, refuse_file_in_the_way
 from mien.labels import UNKNOWN
 from mien.learning.arrays import Windows
 from mien.learning.loop import SILENT, Run
@@ -114,6 +114,8 @@ class Recognizer:
             ModelError, StudyError: takes that cannot be learnt from or read.
             StorageError: checkpoints cannot be written; where no folder can be, before anything is learnt.
         """
+        if checkpoints is not None:
+            refuse_file_in_the_way(checkpoints)
         if not self.probe_is_given:
             self.probe, self.probe_is_given = study.probe, True
         self._refuse_other_probe(study.probe, f"study {study.name!r}")
@@ -122,7 +124,7 @@ class Recognizer:
         train, validation = (everything, everything[:0]) if split is None else (split.train, split.validation)
         features = extract(study, self.front_end, np.union1d(train, validation), n_jobs=n_jobs, progress=progress)
         subjects = study.table["subject"].to_numpy(dtype=object)
-        # Only now: a study that cannot be read leaves no folder behind, and a folder that cannot be costs no training.
+        # Made only now: a study that cannot be read leaves no folder behind.
         if checkpoints is not None:
             make_folder(checkpoints)
         self.fit_features(features, labels, subjects, train, validation, run=Run(checkpoints, resume, progress))
