@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "ece")
 N_CALIBRATION_BINS = 15
 """Guo et al., On calibration of modern neural networks, 2017."""
 

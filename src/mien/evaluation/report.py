@@ -41,9 +41,6 @@ from mien.evaluation.results import Results, read_results
 from mien.files import write_text
 from mien.probe import describe, probe_from_json
 
-Section = tuple[str, str, str]
-"""Anchor, title, HTML."""
-
 
 def write_report(results: Results, study: Study | None, out: Path, *, command: str | None = None) -> Path:
     """Write `report.html`, self-contained, into a folder.
