@@ -1,15 +1,27 @@
-"""A simulated study on disk: the simulator's takes, written as any other study is."""
+"""Simulated people as data: a study on disk as any other, or features of kept channels without any file of sound."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import joblib
+import numpy as np
+import pandas as pd
+
 from mien.datasets.writer import StudyWriter
-from mien.progress import bar
+from mien.errors import StudyError
+from mien.labels import NEUTRAL
+from mien.probe import Probe
+from mien.progress import bar, track
 from mien.recording import Recording
+from mien.sensing.features import Features, FrontEnd, join
+from mien.simulate.channels import KeptChannels
 from mien.simulate.generate import SimulatedTake, simulate_takes
 from mien.simulate.levels import VERSION
-from mien.simulate.options import SimulationOptions
+from mien.simulate.options import PlannedTake, SimulationOptions, plan_takes
 from mien.simulate.people import Person
 from mien.simulate.stage import Stage, stage_for
+from mien.simulate.take import columns_of, sound_of
 
 
 def simulate_study(
@@ -88,3 +100,98 @@ def _facts_of(person: Person) -> dict[str, object]:
         "hair_reflectivity": round(person.hair_reflectivity, 3),
         "mask_loss_db": round(person.mask.loss_db, 2),
     }
+
+
+def heard_features(
+    kept: KeptChannels,
+    front_ends: Sequence[FrontEnd],
+    *,
+    people: Sequence[int] | None = None,
+    probe: Probe | None = None,
+    n_microphones: int | None = None,
+    draw: int = 0,
+    n_jobs: int = 1,
+    progress: bool = True,
+) -> tuple[list[Features], pd.DataFrame]:
+    """Return the features of kept channels, as if their takes had been recorded, stored and read again.
+
+    Every take sounds, is heard by all front ends and forgotten. A front end whose `neutral` is "clip" gets the person's
+    first neutral take with the same mask (their second where that is the take itself).
+
+    Args:
+        kept: channels on disk.
+        front_ends: what listens.
+        people: which, from 0; None takes them all.
+        probe, n_microphones: what is heard, within what was kept; None takes what was kept.
+        draw: 0 gives the sound of the study with the same options; other numbers draw surroundings and noise anew.
+        n_jobs: processes.
+
+    Returns:
+        Features, one per front end, whose `row` are positions in the table; and the table, one row per take, with the
+        columns of a study's.
+
+    Raises:
+        StudyError: a person was not kept, or a clip is asked for and there is no neutral take.
+    """
+    indices = list(range(kept.options.n_subjects) if people is None else people)
+    beyond = [index for index in indices if not 0 <= index < kept.options.n_subjects]
+    if beyond or not indices:
+        raise StudyError(
+            f"people {beyond or indices} were asked for; {kept.folder} holds 0 to {kept.options.n_subjects - 1}"
+        )
+    jobs = (
+        joblib.delayed(_heard_person)(kept, tuple(front_ends), probe, n_microphones, draw, index) for index in indices
+    )
+    made = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+    parts: list[list[Features]] = []
+    rows: list[dict[str, object]] = []
+    for features, theirs in track(made, "listening", total=len(indices)) if progress else made:
+        parts.append([replace(part, row=part.row + len(rows)) for part in features])
+        rows += theirs
+    return [join([person[k] for person in parts]) for k in range(len(front_ends))], pd.DataFrame(rows)
+
+
+def _heard_person(
+    kept: KeptChannels,
+    front_ends: tuple[FrontEnd, ...],
+    probe: Probe | None,
+    n_microphones: int | None,
+    draw: int,
+    subject_index: int,
+) -> tuple[list[Features], list[dict[str, object]]]:
+    """Return one person's features, rows counted from 0, and their rows of the table."""
+    stage = kept.stage(probe, n_microphones)
+    plans = plan_takes(kept.options, subject_index)
+    facts = _facts_of(stage.person(subject_index))
+    rows, recordings = [], []
+    for plan in plans:
+        played = kept.played(stage, plan, draw=draw)
+        who = {"subject": plan.subject, "session": plan.session, "take": plan.take, "expression": plan.expression}
+        rows.append(who | facts | columns_of(stage, played))
+        recordings.append(
+            Recording(sound_of(stage, played), stage.options.probe.rate_hz, stage.options.probe, rows[-1])
+        )
+    found = []
+    for front_end in front_ends:
+        clips = getattr(front_end, "neutral", None) == "clip"
+        parts = [
+            replace(part, row=np.full(len(part), row))
+            for row, recording in enumerate(recordings)
+            for part in [front_end.features(recording, recordings[_clip_of(plans, row)] if clips else None)]
+        ]
+        found.append(join(parts))
+    return found, rows
+
+
+def _clip_of(plans: list[PlannedTake], row: int) -> int:
+    """Return which of a person's takes is the neutral clip of one of them.
+
+    Raises:
+        StudyError: there is none.
+    """
+    clips = [k for k, plan in enumerate(plans) if plan.expression == NEUTRAL and plan.mask == plans[row].mask]
+    if not clips:
+        raise StudyError(
+            "these people have no neutral take, which neutral='clip' needs; simulate with n_neutral_takes=1"
+        )
+    return clips[0] if clips[0] != row or len(clips) == 1 else clips[1]

@@ -80,8 +80,19 @@ class PlayedTake:
     rng: np.random.Generator
 
 
-def play(stage: Stage, plan: PlannedTake) -> PlayedTake:
-    """Let a person perform a planned take before the phone. Depends on the options and the plan alone."""
+def play(
+    stage: Stage,
+    plan: PlannedTake,
+    *,
+    kept: tuple[np.ndarray, tuple[float, float]] | None = None,
+    draw: int = 0,
+) -> PlayedTake:
+    """Let a person perform a planned take before the phone. Depends on the arguments alone.
+
+    Args:
+        kept: what `face_channel` returned for this take before, on the stage's grid: scattering is most of the work.
+        draw: 0, or the number of another drawing of surroundings, direct path and noise about the same performance.
+    """
     options, level = stage.options, stage.level
     seeds = np.random.SeedSequence((options.seed, _TAKE, plan.subject_index, plan.take_index))
     rng = np.random.default_rng(seeds)
@@ -97,7 +108,12 @@ def play(stage: Stage, plan: PlannedTake) -> PlayedTake:
     time_s = np.arange(n_frames) * frame_s - start_s
     take = Take(plan.expression, options.duration_s, options.release)
     performance = perform(take, person, stage.face.unit_names, level, time_s, rng)
-    channel, delays_s = face_channel(stage, person, shape, performance, speaker_m, plan.mask == "mask")
+    if kept is None:
+        kept = face_channel(stage, person, shape, performance, speaker_m, plan.mask == "mask")
+    channel, delays_s = kept
+    if draw:
+        others = (options.seed, _TAKE, plan.subject_index, plan.take_index, draw)
+        rng = np.random.default_rng(np.random.SeedSequence(others))
 
     hand_m = performance.shift_m - performance.shift_m[0]
     chin = shape[stage.face.landmarks["chin"]] - speaker_m
