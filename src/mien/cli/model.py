@@ -1,0 +1,88 @@
+"""The commands about one model: train it, adapt it, let it recognise."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.options import FrontEnd, Jobs, Json, ModelPath, Options, OutModel, Resume, Seed, StudyPath
+from mien.terminal import parsed_front_end, print_json, refuse_finished, say, show_model
+
+
+def train(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="facer, resnet, svm, linear or mien.")],
+    study: StudyPath,
+    out: OutModel,
+    front_end: FrontEnd = None,
+    option: Options = None,
+    seed: Seed = 0,
+    jobs: Jobs = 2,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Train one recognizer on all labelled takes of a study.
+
+    Example: mien train facer study --out model --option width=8 --option epochs=2 --option adaptation_epochs=1
+    """
+    from mien.datasets.study import load_study
+    from mien.provenance import write_run
+    from mien.recognizer import Recognizer, parse_options
+
+    if not resume:
+        refuse_finished(out, "recognizer.json", "a model")
+    loaded = load_study(study)
+    recognizer = Recognizer(
+        method, parsed_front_end(front_end), loaded.probe, parse_options(method, option or []), seed
+    )
+    recognizer.fit(loaded, checkpoints=out / "checkpoints", resume=resume, n_jobs=jobs).save(out)
+    write_run(out, "train", recognizer.describe(), seed=seed, data_digest=loaded.digest)
+    show_model(out, recognizer.describe(), as_json)
+
+
+def adapt(
+    model: ModelPath, study: StudyPath, out: OutModel, seed: Seed = 0, jobs: Jobs = 2, as_json: Json = False
+) -> None:
+    """Adapt a facer model to unlabelled takes of new people; labels in the study are not read.
+
+    Example: mien adapt model study --out adapted
+    """
+    from mien.datasets.study import load_study
+    from mien.provenance import write_run
+    from mien.recognizer import Recognizer
+
+    refuse_finished(out, "recognizer.json", "a model")
+    loaded = load_study(study)
+    adapted = Recognizer.load(model).adapt(loaded, seed=seed, n_jobs=jobs)
+    adapted.save(out)
+    write_run(out, "adapt", adapted.describe(), seed=seed, data_digest=loaded.digest)
+    show_model(out, adapted.describe(), as_json)
+
+
+def recognize(
+    model: ModelPath,
+    file: Annotated[Path, typer.Argument(metavar="INPUT", help="A recording, WAV or FLAC, or a folder of them.")],
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV on standard output.")] = False,
+) -> None:
+    """Recognise the expressions in a recording: a row per window with its probabilities, confidence and quality.
+
+    Example: mien recognize model study/sub-001/ses-01/sub-001_ses-01_take-0001_echo.flac --csv
+    """
+    import pandas as pd
+
+    from mien.recognizer import Recognizer, recordings_in
+
+    recognizer = Recognizer.load(model)
+    heard = recordings_in(file, recognizer.probe)
+    rows = pd.concat([recognizer.predict_proba(recording).assign(file=name) for name, recording in heard])
+    if not file.is_dir():
+        rows = rows.drop(columns="file")
+    if as_json:
+        print_json(json.loads(rows.to_json(orient="records")))
+    elif as_csv:
+        print(rows.to_csv(index=False, float_format="%.4f"), end="")
+    else:
+        print(rows.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
+    if recognizer.simulated:
+        say("trained on simulated people only: on real faces these probabilities are untested")

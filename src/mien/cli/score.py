@@ -1,0 +1,88 @@
+"""The commands that score methods: the demo, an evaluation."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.options import FrontEnd, Jobs, Json, Options, Resume, Seed
+from mien.terminal import numbers, options_of, parsed_front_end, refuse_finished, say, show_scores
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the study, the results and report.html.")] = Path(
+        "demo"
+    ),
+    seed: Seed = 0,
+    jobs: Jobs = 2,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Simulate a small study, train FacER, score it on people it has never heard, write report.html.
+
+    Under 3 minutes on 2 cores.
+
+    Example: mien demo --out demo
+    """
+    from mien.demo import run_demo
+
+    results = run_demo(out, seed=seed, n_jobs=jobs, resume=resume)
+    show_scores(results, as_json)
+    say(f"report: {out / 'report.html'}")
+
+
+def evaluate(
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="METHOD... STUDY", help="Methods, then the study's folder.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for results.csv, predictions.csv, report.html, run.json.")],
+    protocol: Annotated[
+        str,
+        typer.Option(
+            "--protocol", help="mixed, leave-out:COLUMN, last-takes:N, transfer:COLUMN=A:B, subjects:3/1/1, ..."
+        ),
+    ] = "leave-out:subject",
+    folds: Annotated[int, typer.Option("--folds", min=2, help="Folds of mixed and leave-out:subject.")] = 5,
+    seeds: Annotated[str, typer.Option("--seeds", help="Comma-separated seeds, each a whole evaluation.")] = "0",
+    adaptations: Annotated[
+        str, typer.Option("--adaptations", help="Comma-separated: none, inductive, transductive.")
+    ] = "none,inductive,transductive",
+    front_end: FrontEnd = None,
+    option: Options = None,
+    jobs: Jobs = 2,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Score methods by a protocol and write a report.
+
+    Example: mien evaluate svm linear study --protocol leave-out:subject --folds 2 --out results
+    """
+    from mien.datasets.study import load_study
+    from mien.evaluation.benchmark import evaluate as run
+    from mien.evaluation.report import report_from_folder
+    from mien.recognizer import parse_options
+
+    if len(arguments) < 2:
+        raise typer.BadParameter("at least one method and the study are needed", param_hint="METHOD... STUDY")
+    *methods, study = arguments
+    if not resume:
+        refuse_finished(out, "results.csv", "a finished evaluation")
+    loaded = load_study(Path(study))
+    chosen = parsed_front_end(front_end)
+    changes = {method: parse_options(method, options_of(method, methods, option or [])) for method in methods}
+    results = run(
+        loaded,
+        tuple(methods),
+        protocol,
+        n_folds=folds,
+        seeds=numbers(seeds, "--seeds"),
+        adaptations=tuple(adaptations.split(",")),
+        front_ends=dict.fromkeys(methods, chosen) if chosen else {},
+        options=changes if option else {},
+        n_jobs=jobs,
+        out=out,
+        resume=resume,
+    )
+    report_from_folder(out, loaded)
+    show_scores(results, as_json)
+    say(f"report: {out / 'report.html'}")

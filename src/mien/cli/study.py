@@ -1,0 +1,116 @@
+"""The commands about studies: simulate one, import one, check one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.options import Jobs, Json, Resume, Seed, StudyPath
+from mien.terminal import print_json, say, show_study
+
+
+def simulate(
+    study: StudyPath,
+    subjects: Annotated[int, typer.Option("--subjects", min=1, help="People.")] = 12,
+    level: Annotated[str, typer.Option("--level", help="Difficulty: easy, medium, hard or wild.")] = "medium",
+    takes: Annotated[int, typer.Option("--takes", min=1, help="Takes per expression, person and mask.")] = 10,
+    duration_s: Annotated[float, typer.Option("--duration-s", help="Length of a take in seconds.")] = 1.0,
+    mask: Annotated[str, typer.Option("--mask", help="open, mask or both.")] = "open",
+    places: Annotated[str, typer.Option("--places", help="Comma-separated places.")] = "office,dining-hall,garden",
+    neutral_takes: Annotated[
+        int, typer.Option("--neutral-takes", min=0, help="Neutral takes per person and mask.")
+    ] = 0,
+    microphones: Annotated[int, typer.Option("--microphones", min=1, max=2)] = 1,
+    device: Annotated[
+        str | None, typer.Option("--device", help="A phone's name, 'reference', or nothing for what the level says.")
+    ] = None,
+    facets: Annotated[int, typer.Option("--facets", help="Facets of the face, 6000 to 60000.")] = 8_000,
+    face_folder: Annotated[
+        Path | None, typer.Option("--face-folder", help="An ICT-FaceKit folder, for its faces instead of our own.")
+    ] = None,
+    men: Annotated[int | None, typer.Option("--men", min=0, help="How many are men; half when not given.")] = None,
+    band_hz: Annotated[tuple[float, float], typer.Option("--band-hz", metavar="LOW HIGH", help="The chirp's band.")] = (
+        19_000.0,
+        23_000.0,
+    ),
+    seed: Seed = 0,
+    jobs: Jobs = 2,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Simulate a study of echoes: faces, echoes, sound, in the same format as a collected one.
+
+    Example: mien simulate study --subjects 4 --takes 4 --level easy
+    """
+    from mien.datasets.simulated import simulate_study
+    from mien.probe import Chirp
+    from mien.simulate.options import SimulationOptions
+
+    masks = {"open": ("open",), "mask": ("mask",), "both": ("open", "mask")}.get(mask)
+    if masks is None:
+        raise typer.BadParameter(f"{mask!r}; choose open, mask or both", param_hint="--mask")
+    options = SimulationOptions(
+        n_subjects=subjects,
+        level=level,
+        n_takes=takes,
+        duration_s=duration_s,
+        masks=masks,
+        places=tuple(places.split(",")),
+        n_neutral_takes=neutral_takes,
+        n_microphones=microphones,
+        device=device,
+        n_facets=facets,
+        face_folder=None if face_folder is None else str(face_folder),
+        sex_counts=None if men is None else (men, subjects - men),
+        probe=Chirp(low_hz=band_hz[0], high_hz=band_hz[1]),
+        seed=seed,
+    )
+    simulate_study(study, options, n_jobs=jobs, resume=resume)
+    show_study(study, as_json)
+
+
+def import_(
+    kind: Annotated[str, typer.Argument(help="What is imported: gestures.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Its folder.")],
+    study: StudyPath,
+    source: Annotated[
+        str, typer.Option("--source", help="gestures: baseband (all clips) or raw (the WAV files).")
+    ] = "baseband",
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Bring a corpus into a study. gestures: real recordings of in-air digits under a 19 kHz tone.
+
+    Example: mien import gestures gesture_pack gestures
+    """
+    from mien.datasets.gestures import import_gestures
+
+    if kind != "gestures":
+        raise typer.BadParameter(f"{kind!r}; known is: gestures", param_hint="KIND")
+    if source not in ("baseband", "raw"):
+        raise typer.BadParameter(f"{source!r}; choose baseband or raw", param_hint="--source")
+    import_gestures(path, study, source="raw" if source == "raw" else "baseband", resume=resume)
+    show_study(study, as_json)
+
+
+def check(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A study's folder, or one recording.")],
+    jobs: Jobs = 2,
+    as_json: Json = False,
+) -> None:
+    """Name every fault of a study or a recording; change nothing. Exits 1 when there is an error.
+
+    Example: mien check study
+    """
+    from mien.datasets.check import check_path
+
+    faults = check_path(path, n_jobs=jobs)
+    if as_json:
+        print_json([{"severity": f.severity, "path": str(f.path), "message": f.message} for f in faults])
+    else:
+        for fault in faults:
+            print(f"{fault.severity}: {fault.path}: {fault.message}")
+    n_errors = sum(fault.severity == "error" for fault in faults)
+    say(f"{path}: {n_errors} errors, {len(faults) - n_errors} warnings")
+    if n_errors:
+        raise typer.Exit(1)
