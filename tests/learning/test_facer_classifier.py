@@ -8,7 +8,8 @@ from toy_windows import toy_windows
 from mien.errors import ModelError
 from mien.learning import facer
 from mien.learning.arrays import Normaliser
-from mien.learning.facer import FacerClassifier, evenly
+from mien.learning.bank import evenly
+from mien.learning.facer import FacerClassifier
 from mien.learning.loop import Run, Training, train
 from mien.learning.methods import METHODS, with_changes
 from mien.learning.network import build_network

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 from mien.errors import ModelError
 from mien.learning.arrays import Windows, check_shapes, check_values
+from mien.learning.bank import Bank
 from mien.learning.calibration import fit_temperature, probabilities
 from mien.learning.loop import SILENT, Run, train
 from mien.learning.network import NetworkClassifier, ResidualOptions, digest, network_tensors, restore
@@ -53,57 +54,6 @@ class FacerOptions:
     adapting: Adaptation = field(default_factory=Adaptation)
     classifier_hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(max_length=8)] = (1024, 256)
     bank_windows: Annotated[int, Field(ge=16, le=65_536)] = 1024
-
-
-def evenly(labels: np.ndarray, groups: np.ndarray, n_windows: int, rng: np.random.Generator) -> np.ndarray:
-    """Return sorted positions of at most `n_windows` windows, drawn in turns from every class and group.
-
-    Example:
-        >>> evenly(np.array([0, 0, 0, 1]), np.zeros(4), 2, np.random.default_rng(0)).tolist()[-1]
-        3
-    """
-    _, cell = np.unique(np.stack([labels, np.unique(groups, return_inverse=True)[1]]), axis=1, return_inverse=True)
-    order = rng.permutation(len(labels))
-    turn = np.zeros(len(labels), dtype=np.int64)
-    seen: dict[int, int] = {}
-    for position in order:
-        turn[position] = seen.get(cell[position], 0)
-        seen[cell[position]] = turn[position] + 1
-    return np.sort(order[np.argsort(turn[order], kind="stable")][:n_windows])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bank:
-    """Source windows kept with a model, so that it can adapt where its study is not at hand.
-
-    Args:
-        values: (window channel height time) float32. labels: (window) int64.
-        held: (window) bool, of people that were held out of training.
-    """
-
-    values: np.ndarray
-    labels: np.ndarray
-    held: np.ndarray
-
-    def parts(self) -> tuple[Windows, Windows]:
-        """Return what was learnt from and what was held out. Groups are not kept, and all zero."""
-        everything = Windows(self.values, self.labels, np.zeros(len(self.labels)))
-        return everything.take(~self.held), everything.take(self.held)
-
-    @staticmethod
-    def from_tensors(tensors: dict[str, np.ndarray], image_shape: tuple[int, int, int], n_classes: int) -> "Bank":
-        """Return the bank among a model's tensors.
-
-        Raises:
-            ModelError: it is missing or does not fit.
-        """
-        n_windows = len(tensors.get("bank.values", ()))
-        shapes = {"bank.values": (n_windows, *image_shape), "bank.labels": (n_windows,), "bank.held": (n_windows,)}
-        check_shapes(tensors, shapes)
-        values, labels, held = (tensors[name] for name in shapes)
-        if labels.dtype != np.int64 or values.dtype != np.float32 or not set(labels) <= set(range(n_classes)):
-            raise ModelError(f"the stored windows have labels or types other than the model's {n_classes} classes")
-        return Bank(values, labels, held.astype(bool))
 
 
 class FacerClassifier:
@@ -154,14 +104,7 @@ class FacerClassifier:
         windows, held = self.base.parts(values, labels, groups, validation)
         self._fit_classifier(windows, held, run.stage("classifier"))
         rng = np.random.default_rng((self.seed, 2))
-        n_held = min(len(held), self.options.bank_windows // 5)
-        held = held.take(evenly(held.labels, held.groups, n_held, rng))
-        windows = windows.take(evenly(windows.labels, windows.groups, self.options.bank_windows - n_held, rng))
-        self.bank = Bank(
-            np.concatenate([windows.values, held.values]),
-            np.concatenate([windows.labels, held.labels]),
-            np.arange(len(windows) + len(held)) >= len(windows),
-        )
+        self.bank = Bank.drawn(windows, held, self.options.bank_windows, rng)
         return self
 
     def _fit_classifier(self, windows: Windows, held: Windows, run: Run) -> None:
@@ -243,11 +186,7 @@ class FacerClassifier:
         """Return tensors, and plain JSON values, from which `from_state` makes this estimator again."""
         tensors, values = self.base.state()
         tensors |= network_tensors(self.classifier, "classifier.")
-        tensors |= {
-            "bank.values": self.bank.values,
-            "bank.labels": self.bank.labels,
-            "bank.held": self.bank.held.astype(np.uint8),
-        }
+        tensors |= self.bank.tensors()
         return tensors, values | {"temperature": self.temperature}
 
     @classmethod
