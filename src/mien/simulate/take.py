@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mien.errors import StudyError
 from mien.labels import action_unit_column
 from mien.probe import PureTones
 from mien.simulate.geometry import delays_between, place_head
@@ -92,6 +93,9 @@ def play(
     Args:
         kept: what `face_channel` returned for this take before, on the stage's grid: scattering is most of the work.
         draw: 0, or the number of another drawing of surroundings, direct path and noise about the same performance.
+
+    Raises:
+        StudyError: what was kept is too short for the probe.
     """
     options, level = stage.options, stage.level
     seeds = np.random.SeedSequence((options.seed, _TAKE, plan.subject_index, plan.take_index))
@@ -105,6 +109,14 @@ def play(
     start_s = frame_s * rng.uniform()
     # The recording begins within the first period and ends within the last; tones need an instant beyond its end too.
     n_frames = math.ceil(options.duration_s / frame_s - 1e-9) + (1 if has_only_chirps(options.probe) else 2)
+    if kept is not None:
+        if len(kept[0]) < n_frames:
+            raise StudyError(
+                f"the channels kept have {len(kept[0])} instants a take, and this probe needs {n_frames}: keep the "
+                "channels of a probe with tones, and hear them with any"
+            )
+        # What happened is drawn instant by instant, so that it is the same take with as many of them alone.
+        n_frames = len(kept[0])
     time_s = np.arange(n_frames) * frame_s - start_s
     take = Take(plan.expression, options.duration_s, options.release)
     performance = perform(take, person, stage.face.unit_names, level, time_s, rng)
