@@ -81,5 +81,5 @@ def test_texts_become_options():
 
 
 def test_unknown_methods_are_refused_with_those_known():
-    with pytest.raises(ModelError, match="known are facer, resnet, svm"):
+    with pytest.raises(ModelError, match="known are facer, resnet, xhar"):
         method_named("alexnet")

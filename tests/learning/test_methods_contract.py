@@ -11,6 +11,7 @@ from mien.learning.methods import METHODS, options_from_json, options_to_json, w
 QUICK = {
     "facer": {"width": 2, "attention_units": 4, "classifier_hidden": (16,), "epochs": 6, "adaptation_epochs": 2},
     "resnet": {"width": 2, "epochs": 6},
+    "xhar": {"width": 2, "epochs": 6, "adaptation_epochs": 2},
     "svm": {},
     "linear": {},
     "mien": {"n_filters": 8, "epochs": 30, "batch_size": 16},

@@ -84,7 +84,8 @@ SILENT = Run()
 class Objective(Protocol):
     """What is minimised."""
 
-    network: nn.Module
+    @property
+    def network(self) -> nn.Module: ...
 
     def __len__(self) -> int:
         """Return the number of training windows."""

@@ -14,6 +14,7 @@ from mien.learning.facer import FacerClassifier, FacerOptions
 from mien.learning.loop import Training
 from mien.learning.machines import LinearOptions, SvmOptions
 from mien.learning.network import NetworkClassifier, ResidualOptions, TemporalOptions
+from mien.learning.xhar import XharClassifier, XharOptions
 from mien.models.facer import FacerShape
 
 
@@ -49,6 +50,13 @@ METHODS: dict[str, Method] = {
         NetworkClassifier,
         ResidualOptions(shape=FacerShape(attention="none")),
         "spectrogram",
+    ),
+    "xhar": Method(
+        "ResNet-18 with domain discriminators behind a reversed gradient (after XHAR)",
+        XharClassifier,
+        XharOptions(),
+        "spectrogram",
+        adapts=True,
     ),
     "svm": Method("support vector machine, radial kernel", ClassicalClassifier, SvmOptions(), "profile"),
     "linear": Method("logistic regression", ClassicalClassifier, LinearOptions(), "profile"),

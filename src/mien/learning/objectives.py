@@ -1,4 +1,7 @@
-"""What networks minimise: cross-entropy on labelled windows, and FacER's Eq. 10 with unlabelled ones beside them."""
+"""What networks minimise: cross-entropy on labelled windows, alone or with unlabelled ones beside them.
+
+With unlabelled windows: FacER's Eq. 10, or adversarial discriminators of the two domains.
+"""
 
 from dataclasses import dataclass
 
@@ -11,6 +14,7 @@ from mien.learning.arrays import Normaliser, Windows
 from mien.learning.augmentation import Augmentation, augment
 from mien.learning.losses import supervised_contrastive, target_to_source_contrastive
 from mien.learning.pseudo_labels import pseudo_labels
+from mien.models.adversarial import AdversarialNetwork, ramp
 
 BATCH_FOR_INFERENCE = 256
 
@@ -148,6 +152,51 @@ class DomainAdaptation:
 
     def validation_loss(self, network: nn.Module) -> None:
         """Return None: the target has no labels, and a low loss on the source would choose the unadapted weights."""
+
+
+@dataclass(slots=True)
+class DomainAdversarial:
+    """Cross-entropy on the source, while discriminators of the two domains are deceived by a reversed gradient.
+
+    ``L_ce(source) + weight L_ce(domain)``, the gradient of the second term coming back to the network times minus
+    `ramp(share of the steps done)` (Ganin et al. 2016, Eq. 9 to 15). Batches are made as in `DomainAdaptation`.
+
+    With a discriminator for each class the second term is their sum, each seeing windows by their share of its class
+    (Pei et al. 2018).
+
+    Args:
+        n_steps: steps of the optimiser in all, over which the ramp rises.
+    """
+
+    network: AdversarialNetwork
+    source: Prepared
+    labels: Tensor
+    target: Prepared
+    n_steps: int
+    weight: float = 1.0
+    n_done: int = 0
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def begin_epoch(self, network: nn.Module) -> None:
+        """Nothing changes between epochs."""
+
+    def loss(self, network: nn.Module, index: Tensor, generator: torch.Generator) -> Tensor:
+        device = device_of(network)
+        target_index = torch.randint(len(self.target), (len(index),), generator=generator)
+        source = self.source.changed(index, generator, device)
+        target = self.target.changed(target_index, generator, device)
+        outputs = network(torch.cat([source, target]))
+        guesses = self.network.domain_logits(outputs, ramp(self.n_done / self.n_steps))
+        truth = (torch.arange(len(guesses), device=device) >= len(index)).float()[:, None].expand_as(guesses)
+        self.n_done += 1
+        labels = self.labels[index].to(device)
+        domains = functional.binary_cross_entropy_with_logits(guesses, truth) * guesses.shape[1]
+        return functional.cross_entropy(outputs.logits[: len(index)], labels) + self.weight * domains
+
+    def validation_loss(self, network: nn.Module) -> None:
+        """Return None, for the reason that `DomainAdaptation` has."""
 
 
 def labels_of(windows: Windows) -> Tensor:
