@@ -27,11 +27,11 @@ from mien.learning.model_folder import (
     read_model,
     write_model,
 )
-from mien.probe import Chirp, Probe, describe, probe_from_json, probe_to_json
+from mien.probe import Probe, describe, probe_from_json, probe_to_json
 from mien.progress import talk
 from mien.recording import Recording, read_recording
 from mien.sensing.features import Features, FrontEnd
-from mien.sensing.front_ends import RangeProfile, Spectrogram, front_end_from_json, front_end_to_json
+from mien.sensing.front_ends import front_end_from_json, front_end_to_json
 from mien.sound_files import SUBTYPES
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Recognizer:
     Args:
         method: a name from `METHODS`.
         front_end: what makes features of a recording; None takes the method's own.
-        probe: what the recordings were made with; None takes it from the study it is fitted to (else the paper's).
+        probe: what the recordings were made with; None takes it from the study it is fitted to (else the method's).
         options: the method's options that are to differ from its defaults, by name.
         seed: chance in the learning follows from it.
 
@@ -71,11 +71,10 @@ class Recognizer:
         seed: int = 0,
     ) -> None:
         known = method_named(method)
-        heard = Spectrogram() if known.hears == "spectrogram" else RangeProfile(neutral="take")
         self.method = method
-        self.front_end = front_end or heard
+        self.front_end = front_end or known.hears
         self.probe_is_given = probe is not None
-        self.probe: Probe = probe or Chirp()
+        self.probe: Probe = probe or known.probe
         self.options = with_changes(known.options, options or {})
         self.seed = seed
         self.labels: tuple[str, ...] = ()

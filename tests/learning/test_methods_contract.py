@@ -12,6 +12,7 @@ QUICK = {
     "facer": {"width": 2, "attention_units": 4, "classifier_hidden": (16,), "epochs": 6, "adaptation_epochs": 2},
     "resnet": {"width": 2, "epochs": 6},
     "xhar": {"width": 2, "epochs": 6, "adaptation_epochs": 2},
+    "sonicface": {"n_filters": 8, "epochs": 30, "batch_size": 16},
     "svm": {},
     "linear": {},
     "mien": {"n_filters": 8, "epochs": 30, "batch_size": 16},
@@ -42,7 +43,7 @@ def test_rows_are_probabilities(fitted, unseen, name):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["svm", "linear", "mien"])
+@pytest.mark.parametrize("name", ["svm", "linear", "mien", "sonicface"])
 def test_learns_what_is_easy(fitted, unseen, name):
     assert (fitted[name].predict_proba(unseen.values).argmax(axis=1) == unseen.labels).mean() > 0.9
 

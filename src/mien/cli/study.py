@@ -33,6 +33,9 @@ def simulate(
         19_000.0,
         23_000.0,
     ),
+    tones: Annotated[
+        bool, typer.Option("--tones", help="Emit pure tones at 16, 17 and 18 kHz with the chirp, as sonicface needs.")
+    ] = False,
     seed: Seed = 0,
     jobs: Jobs = 2,
     resume: Resume = False,
@@ -43,12 +46,13 @@ def simulate(
     Example: mien simulate study --subjects 4 --takes 4 --level easy
     """
     from mien.datasets.simulated import simulate_study
-    from mien.probe import Chirp
+    from mien.probe import Chirp, sonicface_probe
     from mien.simulate.options import SimulationOptions
 
     masks = {"open": ("open",), "mask": ("mask",), "both": ("open", "mask")}.get(mask)
     if masks is None:
         raise typer.BadParameter(f"{mask!r}; choose open, mask or both", param_hint="--mask")
+    chirp = Chirp(low_hz=band_hz[0], high_hz=band_hz[1])
     options = SimulationOptions(
         n_subjects=subjects,
         level=level,
@@ -62,7 +66,7 @@ def simulate(
         n_facets=facets,
         face_folder=None if face_folder is None else str(face_folder),
         sex_counts=None if men is None else (men, subjects - men),
-        probe=Chirp(low_hz=band_hz[0], high_hz=band_hz[1]),
+        probe=sonicface_probe(chirp) if tones else chirp,
         seed=seed,
     )
     simulate_study(study, options, n_jobs=jobs, resume=resume)

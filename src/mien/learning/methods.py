@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,9 +13,12 @@ from mien.learning.classical import ClassicalClassifier
 from mien.learning.facer import FacerClassifier, FacerOptions
 from mien.learning.loop import Training
 from mien.learning.machines import LinearOptions, SvmOptions
-from mien.learning.network import NetworkClassifier, ResidualOptions, TemporalOptions
+from mien.learning.network import NetworkClassifier, ResidualOptions, SonicFaceOptions, TemporalOptions
 from mien.learning.xhar import XharClassifier, XharOptions
 from mien.models.facer import FacerShape
+from mien.probe import Chirp, Probe, sonicface_probe
+from mien.sensing.features import FrontEnd
+from mien.sensing.front_ends import ChirpAndTones, RangeProfile, Spectrogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +29,21 @@ class Method:
         summary: one line for people.
         estimator: the class, made of (options, seed).
         options: its defaults.
-        hears: the front end it is meant for: magnitudes over 0.25 s, or complex profiles over 1 s against neutral.
+        hears: the front end it is meant for.
+        probe: what must be emitted for that.
         adapts: whether it can learn from unlabelled windows of new people.
     """
 
     summary: str
     estimator: Any
     options: Any
-    hears: Literal["spectrogram", "profile"]
-    adapts: bool = field(default=False)
+    hears: FrontEnd
+    probe: Probe = Chirp()
+    adapts: bool = False
+
+
+PROFILE = RangeProfile(neutral="take")
+"""Complex profiles over 1 s against the person's neutral face."""
 
 
 METHODS: dict[str, Method] = {
@@ -42,24 +51,36 @@ METHODS: dict[str, Method] = {
         "ResNet-18 with external attention and contrastive adaptation (FacER)",
         FacerClassifier,
         FacerOptions(),
-        "spectrogram",
+        Spectrogram(),
         adapts=True,
     ),
     "resnet": Method(
         "ResNet-18 by cross-entropy (FacER's backbone alone)",
         NetworkClassifier,
         ResidualOptions(shape=FacerShape(attention="none")),
-        "spectrogram",
+        Spectrogram(),
     ),
     "xhar": Method(
         "ResNet-18 with domain discriminators behind a reversed gradient (after XHAR)",
         XharClassifier,
         XharOptions(),
-        "spectrogram",
+        Spectrogram(),
         adapts=True,
     ),
-    "svm": Method("support vector machine, radial kernel", ClassicalClassifier, SvmOptions(), "profile"),
-    "linear": Method("logistic regression", ClassicalClassifier, LinearOptions(), "profile"),
+    "sonicface": Method(
+        "1-D convolutions on changes of range profile and pure tones (after SonicFace)",
+        NetworkClassifier,
+        SonicFaceOptions(
+            training=Training(
+                optimizer="adamw", learning_rate=2e-3, weight_decay=1e-3, schedule="cosine", epochs=60, patience=20
+            ),
+            augmentation=Augmentation(gain_spread=0.1, distance_spread=0.0, noise_spread=0.3),
+        ),
+        ChirpAndTones(),
+        probe=sonicface_probe(),
+    ),
+    "svm": Method("support vector machine, radial kernel", ClassicalClassifier, SvmOptions(), PROFILE),
+    "linear": Method("logistic regression", ClassicalClassifier, LinearOptions(), PROFILE),
     "mien": Method(
         "small network of time on complex range profiles against the person's neutral face",
         NetworkClassifier,
@@ -69,7 +90,7 @@ METHODS: dict[str, Method] = {
             ),
             augmentation=Augmentation(gain_spread=0.1, distance_spread=0.0, shift_cells=1, noise_spread=0.3),
         ),
-        "profile",
+        PROFILE,
     ),
 }
 

@@ -1,5 +1,6 @@
-"""The estimator of every network trained by cross-entropy: `resnet`, `mien`, and what `facer` starts from."""
+"""The estimator of every network trained by cross-entropy alone; `facer` and others that adapt start from it."""
 
+import copy
 import hashlib
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Self
@@ -13,6 +14,7 @@ from mien.errors import ModelError
 from mien.learning.arrays import (
     Normaliser,
     Windows,
+    check_personal,
     check_shapes,
     check_values,
     check_windows,
@@ -23,7 +25,9 @@ from mien.learning.augmentation import Augmentation
 from mien.learning.calibration import fit_temperature, probabilities
 from mien.learning.loop import SILENT, Run, Training, train
 from mien.learning.objectives import CrossEntropy, Prepared, infer, labels_of
+from mien.learning.personal import personal_layer, take_weights
 from mien.models.facer import Facer, FacerShape
+from mien.models.sonicface import SonicFaceNetwork, SonicFaceShape
 from mien.models.temporal import TemporalNetwork, TemporalShape
 
 
@@ -56,14 +60,33 @@ class TemporalOptions:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
+@dataclass(frozen=True, slots=True)
+class SonicFaceOptions:
+    """The `sonicface` network's shape, its training and the changes its training windows go through.
+
+    Windows are not shifted along their height, where tones follow range cells.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    shape: SonicFaceShape = field(default_factory=SonicFaceShape)
+    training: Training = field(default_factory=Training)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+NetworkOptions = ResidualOptions | TemporalOptions | SonicFaceOptions
+
+
 def build_network(
-    shape: FacerShape | TemporalShape, image_shape: tuple[int, int, int], n_classes: int, seed: int
+    shape: FacerShape | TemporalShape | SonicFaceShape, image_shape: tuple[int, int, int], n_classes: int, seed: int
 ) -> nn.Module:
     """Return a network with weights drawn from a seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if isinstance(shape, TemporalShape):
             return TemporalNetwork(image_shape, n_classes, shape)
+        if isinstance(shape, SonicFaceShape):
+            return SonicFaceNetwork(image_shape, n_classes, shape)
         return Facer(image_shape, n_classes, shape)
 
 
@@ -94,6 +117,21 @@ def restore(network: nn.Module, tensors: dict[str, np.ndarray], prefix: str) -> 
     return network.eval()
 
 
+def learn_head(network: nn.Module, rows: np.ndarray, windows: Windows, temperature: float) -> None:
+    """Learn a network's `head` again from a person's windows, given their representations `rows`.
+
+    Args:
+        windows: `groups` are takes.
+    """
+    head = network.head
+    assert isinstance(head, nn.Linear)
+    weights, bias = (value.detach().numpy().astype(np.float64) for value in (head.weight, head.bias))
+    learnt = personal_layer(weights, bias, rows, windows.labels, take_weights(windows.groups), temperature)
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(learnt[0]))
+        head.bias.copy_(torch.from_numpy(learnt[1]))
+
+
 class NetworkClassifier:
     """Fit a network to labelled windows; probabilities are calibrated on the people held out for early stopping.
 
@@ -102,7 +140,7 @@ class NetworkClassifier:
         seed: weights, order and augmentation follow from it.
     """
 
-    def __init__(self, options: ResidualOptions | TemporalOptions, seed: int = 0) -> None:
+    def __init__(self, options: NetworkOptions, seed: int = 0) -> None:
         self.options = options
         self.seed = seed
         self.image_shape: tuple[int, int, int] = (0, 0, 0)
@@ -174,6 +212,21 @@ class NetworkClassifier:
         mask = inner_split(windows.labels, windows.groups, self.options.training.validation_fraction, rng)
         return windows.take(~mask), windows.take(mask)
 
+    def calibrate(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Self:
+        """Return a new estimator calibrated to one person's labelled windows; this one stays as it is.
+
+        Args:
+            values, labels: as for `fit`. groups: (window) take of each window; every take counts as one.
+
+        Raises:
+            ModelError: windows of another shape than those fitted, or not finite; labels of no class.
+        """
+        windows = check_personal(values, labels, groups, self.image_shape, self.n_classes)
+        calibrated = copy.copy(self)
+        calibrated.network = copy.deepcopy(self.network)
+        learn_head(calibrated.network, self.represent(windows.values), windows, self.temperature)
+        return calibrated
+
     def predict_proba(self, values: np.ndarray) -> np.ndarray:
         """Return (window class) probabilities.
 
@@ -207,7 +260,7 @@ class NetworkClassifier:
     @classmethod
     def from_state(
         cls,
-        options: ResidualOptions | TemporalOptions,
+        options: NetworkOptions,
         seed: int,
         tensors: dict[str, np.ndarray],
         values: dict[str, Any],

@@ -10,6 +10,7 @@ References: FacER (Wang et al.), section IV-A and Eq. 1, 4, 5; FaceListener (Son
 from mien.probe.base import SPEED_OF_SOUND_M_S, Probe
 from mien.probe.chirp import Chirp
 from mien.probe.composite import Composite
+from mien.probe.sonicface import sonicface_probe
 from mien.probe.tones import PureTones
 from mien.probe.words import at_rate, describe, probe_from_json, probe_to_json
 
@@ -23,4 +24,5 @@ __all__ = [
     "describe",
     "probe_from_json",
     "probe_to_json",
+    "sonicface_probe",
 ]

@@ -5,14 +5,23 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from mien.errors import ModelError
+from mien.sensing.chirp_and_tones import ChirpAndTones
 from mien.sensing.doppler import Doppler
 from mien.sensing.features import FrontEnd
 from mien.sensing.range_profile import RangeProfile
 from mien.sensing.spectrogram import Spectrogram
 
-__all__ = ["Doppler", "RangeProfile", "Spectrogram", "front_end_from_json", "front_end_to_json", "parse_front_end"]
+__all__ = [
+    "ChirpAndTones",
+    "Doppler",
+    "RangeProfile",
+    "Spectrogram",
+    "front_end_from_json",
+    "front_end_to_json",
+    "parse_front_end",
+]
 
-_KINDS: dict[str, type] = {cls.kind: cls for cls in (Spectrogram, RangeProfile, Doppler)}
+_KINDS: dict[str, type] = {cls.kind: cls for cls in (Spectrogram, RangeProfile, Doppler, ChirpAndTones)}
 
 
 def front_end_to_json(front_end: FrontEnd) -> dict[str, Any]:

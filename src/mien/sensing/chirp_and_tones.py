@@ -1,0 +1,126 @@
+"""Front end of the `sonicface` baseline: what changes in a chirp's range profile, and in tones emitted with it.
+
+Y. Gao et al., SonicFace: tracking facial expressions using a commodity microphone array, Proc. ACM IMWUT 5(4), 2021.
+We have its abstract, and FacER's words: it "uses both FMCW and pure tone signals to extract different features",
+"calculates the frequency and phase shifts of pure tone signals", and tracks movement (sections II and VI-B).
+"""
+
+from dataclasses import dataclass, fields
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from mien.errors import ProbeMismatch, RecordingError
+from mien.probe import Chirp, Composite, PureTones, describe
+from mien.recording import Recording
+from mien.sensing.echoes import Echoes
+from mien.sensing.features import Axis, Features
+from mien.sensing.range_gate import Taper
+from mien.sensing.range_profile import RangeProfile, neutral_periods
+from mien.sensing.tone_envelopes import tone_envelopes
+from mien.sensing.windows import level_of, microphones, window_features, windows_of
+
+
+@dataclass(frozen=True, slots=True)
+class ChirpAndTones:
+    """Changes of the range profile and of the tones' complex envelopes since the neutral face, one column per chirp.
+
+    Both come from one recording of `sonicface_probe`, relative to their direct paths. A tone does not tell distances
+    apart: what stands still, thousands of times stronger, goes with the neutral reference, and what is left turns by
+    ``-4 pi d f / c`` when a reflector recedes by d, and shifts in frequency while it moves. Profile and tones are
+    divided by the neutral face's root mean square, in its microphone, as the chirp hears it within the gate.
+
+    Args:
+        window_s, hop_s, near_m, far_m, cells_per_range_cell, taper, direct_path_m, temperature_c: as `RangeProfile`.
+        neutral: "take" is the mean before ``facts["neutral_until_s"]`` (0.15 s if absent), "clip" that of a recording
+            of the person's neutral face.
+    """
+
+    kind: ClassVar[str] = "chirp-and-tones"
+
+    window_s: float = 1.0
+    hop_s: float = 0.5
+    near_m: float = 0.25
+    far_m: float = 0.50
+    cells_per_range_cell: int = 2
+    neutral: Literal["take", "clip"] = "take"
+    taper: Taper = "matched"
+    direct_path_m: float = 0.01
+    temperature_c: float = 20.0
+
+    def __post_init__(self) -> None:
+        if self.neutral not in ("take", "clip"):
+            raise ValueError(f"neutral is {self.neutral!r}; it must be 'take' or 'clip'")
+        self._ranging()
+
+    def _ranging(self) -> RangeProfile:
+        """Return the front end of the chirp's part, which checks the options."""
+        return RangeProfile(**{field.name: getattr(self, field.name) for field in fields(self)})
+
+    def features(self, recording: Recording, neutral: Recording | None = None) -> Features:
+        """Return (window microphone band time) complex64: rows of `band` are range cells, then tones.
+
+        Args:
+            neutral: a clip of the person's neutral face, used if the option `neutral` is "clip".
+
+        Raises:
+            ProbeMismatch: the recording was made with other than one chirp and pure tones.
+            ProbeNotFound, ProbeError: as `synchronise`, and where a tone is not heard; also for the clip.
+            RecordingError: shorter than one window, or a clip is needed and missing or has other channels.
+        """
+        rows, n_cells, echoes = self._rows(recording)
+        reference = self._reference(rows, echoes, recording, neutral)
+        cells = reference[..., :n_cells]
+        # A cell's phase is taken relative to the neutral face's; a tone's reference is the direct path, already at 0.
+        size = np.maximum(np.abs(reference), np.finfo(float).tiny)
+        turn = np.where(np.arange(rows.shape[-1]) < n_cells, reference.conj() / size, 1)
+        changes = (rows - reference) * turn / level_of(cells)
+        period_s = echoes.grid.chirp.period_s
+        windows = windows_of(rows.shape[1], period_s, self.window_s, self.hop_s)
+        index = windows.first[:, None] + np.arange(windows.n_periods)
+        values = np.moveaxis(changes[:, index], (1, 3), (0, 2)).astype(np.complex64)
+        band, time_s = np.arange(rows.shape[-1]), np.arange(windows.n_periods) * period_s
+        axes = (microphones(recording), Axis("band", "", band), Axis("time", "s", time_s))
+        return window_features(values, axes, self, echoes, windows)
+
+    def _rows(self, recording: Recording) -> tuple[np.ndarray, int, Echoes]:
+        """Return (channel period row) range cells and tones relative to direct paths, how many cells, the echoes."""
+        tones = tones_of(recording)
+        profile, _, echoes = self._ranging().profile(recording)
+        envelopes = tone_envelopes(recording, tones, echoes)
+        return np.concatenate([profile, envelopes], axis=-1), profile.shape[-1], echoes
+
+    def _reference(self, rows: np.ndarray, echoes: Echoes, recording: Recording, clip: Recording | None) -> np.ndarray:
+        """Return (channel 1 row) of the neutral face."""
+        if self.neutral == "take":
+            return rows[:, : neutral_periods(echoes, recording)].mean(axis=1, keepdims=True)
+        if clip is None:
+            raise RecordingError(
+                "ChirpAndTones(neutral='clip') needs a recording of the person's neutral face and none was given; "
+                "give features(recording, neutral=...) one or choose neutral='take'"
+            )
+        reference = self._rows(clip)[0].mean(axis=1, keepdims=True)
+        if reference.shape != (len(rows), 1, rows.shape[-1]):
+            raise RecordingError(
+                f"the neutral clip has {len(reference)} channels and {reference.shape[-1]} range cells and tones, the "
+                f"recording {len(rows)} and {rows.shape[-1]}; record both alike"
+            )
+        return reference
+
+
+def tones_of(recording: Recording) -> PureTones:
+    """Return the tones that were emitted together with a chirp.
+
+    Raises:
+        ProbeMismatch: the probe is another, named.
+    """
+    probe = recording.probe
+    parts = probe.parts if isinstance(probe, Composite) else ()
+    tones = [part for part in parts if isinstance(part, PureTones)]
+    if len(tones) != 1 or sum(isinstance(part, Chirp) for part in parts) != 1:
+        found = "no known probe" if probe is None else describe(probe)
+        raise ProbeMismatch(
+            f"a chirp and pure tones at the same time are needed; the recording was made with {found}: "
+            "record or simulate with sonicface_probe() (`mien simulate STUDY --tones`)"
+        )
+    return tones[0]
