@@ -13,10 +13,12 @@ from mien.evaluation.metrics import (
     balanced_accuracy,
     calibration,
     calibration_error,
+    class_scores,
     confusion,
     f1,
     floors,
     macro_f1,
+    macro_precision,
     precision,
     precision_recall,
     recall,
@@ -38,6 +40,9 @@ def test_scores_of_counts_agree_with_scikit_learn(pairs):
     expected = reference.recall_score(truth, predicted, labels=sorted(set(truth)), average="macro")
     assert balanced_accuracy(counts) == pytest.approx(expected)
     assert macro_f1(counts) == pytest.approx(reference.f1_score(truth, predicted, average="macro"))
+    shown = sorted(set(truth))
+    expected = reference.precision_score(truth, predicted, labels=shown, average="macro", zero_division=0)
+    assert macro_precision(counts) == pytest.approx(expected)
 
 
 @given(words)
@@ -68,6 +73,28 @@ def test_average_precision_is_the_sum_over_thresholds():
         found, remembered = precision_recall(truth, probabilities[:, number], name)
         steps = np.sum(np.diff(remembered) * found[1:])
         assert average_precision(truth, probabilities, CLASSES)[name] == pytest.approx(steps)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=60))
+def test_average_precision_agrees_with_scikit_learn_where_probabilities_are_equal(pairs):
+    truth, scores = np.array(pairs, dtype=int).T
+    found = average_precision(np.where(truth, "fear", "anger"), scores[:, None] / 5, ["fear"])["fear"]
+    if not truth.any():
+        assert np.isnan(found)
+    else:
+        assert found == pytest.approx(reference.average_precision_score(truth, scores))
+
+
+def test_scores_of_classes_are_those_of_the_counts():
+    truth, probabilities = random_predictions(200)
+    table = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in CLASSES])
+    table = table.assign(truth=truth, predicted=np.array(CLASSES)[probabilities.argmax(axis=1)])
+    scores = class_scores(table).set_index("class")
+    for name in CLASSES:
+        expected = reference.precision_recall_fscore_support(truth, table["predicted"], labels=[name])
+        assert scores.loc[name, ["precision", "recall", "f1", "n"]].tolist() == pytest.approx(np.ravel(expected))
+    assert score(table)["mean_average_precision"] == pytest.approx(scores["average_precision"].mean())
+    assert score(table)["balanced_accuracy"] == pytest.approx(scores["recall"].mean())
 
 
 def test_a_class_that_never_occurs_has_no_average_precision():

@@ -15,7 +15,8 @@ from mien.evaluation.benchmark import evaluate
 from mien.evaluation.plan import plain
 from mien.evaluation.report import report_from_folder, write_report
 from mien.evaluation.report_hearing import hears
-from mien.evaluation.report_words import adaptation_words, disjoint_words, read
+from mien.evaluation.report_reading import read
+from mien.evaluation.report_words import adaptation_words, disjoint_words
 from mien.learning.methods import METHODS
 from mien.sensing.doppler import Doppler
 from mien.sensing.front_ends import RangeProfile, Spectrogram
@@ -208,6 +209,18 @@ def test_people_who_were_trained_on_are_not_called_unheard(tmp_path):
     text = write_report(results_of("mixed"), None, tmp_path).read_text(encoding="utf-8")
     assert "never heard" not in title_of(text)
     assert "the people who are scored were also trained on" in text and "They share people" in text
+
+
+def test_takes_of_a_person_are_drawn_over_their_number_and_said_in_words(tmp_path):
+    asked = ("none", "inductive-1", "inductive-5", "transductive")
+    results = results_of(methods={"adaptive": AdaptiveNearest}, adaptations=asked)
+    page = Page(write_report(results, None, tmp_path).read_text(encoding="utf-8"))
+    anchors = [attributes["id"] for attributes in page.of("section")]
+    assert anchors == [*SECTIONS[:4], "takes", *SECTIONS[4:]]
+    assert "adaptive, inductive-1" in page.text and "1 unlabelled take of each scored person" in page.text
+    tiles = re.findall(r"after adapting to (\d+) unlabelled takes? of each person", page.text)
+    assert set(tiles) == {"5"}  # of each kind the one that knows most
+    assert results.facts["plan"]["adaptations"] == list(asked)
 
 
 def test_too_few_people_for_a_test_is_said(tmp_path):

@@ -45,8 +45,16 @@ def evaluate(
     folds: Annotated[int, typer.Option("--folds", min=2, help="Folds of mixed and leave-out:subject.")] = 5,
     seeds: Annotated[str, typer.Option("--seeds", help="Comma-separated seeds, each a whole evaluation.")] = "0",
     adaptations: Annotated[
-        str, typer.Option("--adaptations", help="Comma-separated: none, inductive, transductive.")
+        str,
+        typer.Option(
+            "--adaptations",
+            help="Comma-separated: none, inductive, inductive-N (N unlabelled takes per person), transductive, "
+            "calibrated-N (a neutral clip and N labelled takes per expression).",
+        ),
     ] = "none,inductive,transductive",
+    neutral: Annotated[
+        str, typer.Option("--neutral", help="What neutral takes are: a class, or only a reference to calibrate with.")
+    ] = "class",
     front_end: FrontEnd = None,
     option: Options = None,
     jobs: Jobs = 2,
@@ -77,6 +85,7 @@ def evaluate(
         n_folds=folds,
         seeds=numbers(seeds, "--seeds"),
         adaptations=tuple(adaptations.split(",")),
+        neutral=neutral,
         front_ends=dict.fromkeys(methods, chosen) if chosen else {},
         options=changes if option else {},
         n_jobs=jobs,

@@ -1,8 +1,7 @@
 """Methods x protocol x seeds: features once per front end, a job per fold, tidy results that do not depend on order."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,18 +12,17 @@ import numpy as np
 import pandas as pd
 
 from mien.datasets.study import Study
-from mien.errors import SplitError
-from mien.evaluation.metrics import predicted_classes, take_predictions
-from mien.evaluation.plan import ADAPTATIONS, Job, Plan, facts_of, open_partial, plain, same_plan
+from mien.errors import SplitError, StudyError
+from mien.evaluation.adaptation import ADAPTATIONS, rounds_of
+from mien.evaluation.job import TIMING_COLUMNS, Factory, Outcome, run_job
+from mien.evaluation.plan import Job, Plan, facts_of, open_partial, plain, same_plan
+from mien.evaluation.representations import write_representations
 from mien.evaluation.results import PREDICTION_COLUMNS, Results, read_results, read_table, tidy, write_table
-from mien.labels import UNKNOWN
+from mien.labels import NEUTRAL, UNKNOWN
 from mien.progress import bar
 from mien.provenance import versions, write_run
 from mien.sensing.features import Features
-from mien.splits import adaptation_halves, make_splits, missing
-
-Factory = Callable[[int], Any]
-"""Takes a seed, returns a fresh recognizer: front_end, fit_features, predict_features; adapt_features if it adapts."""
+from mien.splits import Split, make_splits
 
 
 def evaluate(
@@ -39,6 +37,8 @@ def evaluate(
     options: Mapping[str, Any] | None = None,
     features: Mapping[str, Features] | None = None,
     validation_fraction: float = 0.2,
+    neutral: str = "class",
+    n_representations: int = 0,
     n_jobs: int = 1,
     progress: bool = True,
     out: Path | None = None,
@@ -48,21 +48,30 @@ def evaluate(
 
     Each fold is fitted on its training takes alone, then scored without adaptation and, where the method can, adapted:
     `inductive` on one half of the test takes to score the other half, both ways, so that everything is scored by a
-    model that never saw it; `transductive` on the very takes that are scored, without their labels. A seed fixes the
-    folds and the learning; results do not depend on `n_jobs`.
+    model that never saw it; `inductive-N` on N unlabelled takes of every person, to score the rest; `transductive` on
+    the very takes that are scored, without their labels; `calibrated-N` to each person by itself, with a neutral clip
+    and N labelled takes of each other expression, to score the rest. A seed fixes the folds, what is drawn and the
+    learning; results do not depend on `n_jobs`.
 
     Args:
         methods: names known to `Recognizer`, or name -> factory for recognizers of one's own.
         front_ends, options: method -> what replaces its default.
         features: method -> ready-made features (`row` counts takes of the study), instead of its front end.
-        out: folder for results.csv, predictions.csv and run.json; finished jobs wait in `out/partial`.
+        neutral: "class", or "reference": takes labelled neutral are only clips to calibrate with (see `Plan`).
+        n_representations: windows of each side whose representations are written to `out/representations`, of every
+            network as trained and of adaptations that make one model per fold.
+        out: folder for results.csv, predictions.csv, timings.csv (seconds of processor time) and run.json; finished
+            jobs wait in `out/partial`.
         resume: go on where an interrupted run of the same plan stopped.
 
     Raises:
-        SplitError: the protocol cannot be carried out, or an unknown adaptation.
-        StudyError: `out` holds an unfinished run (resume it or choose another folder), or one of another plan.
+        SplitError: the protocol or an adaptation cannot be carried out, or is unknown.
+        StudyError: `out` holds an unfinished run (resume it or choose another folder), or one of another plan; or
+            representations are to be kept, and there is no `out`.
     """
-    plan = Plan(protocol, n_folds, tuple(seeds), tuple(adaptations), validation_fraction)
+    plan = Plan(protocol, n_folds, tuple(seeds), tuple(adaptations), validation_fraction, neutral, n_representations)
+    if n_representations and out is None:
+        raise StudyError(f"{n_representations} representations are to be kept; say where with out=FOLDER")
     factories = _factories(study, methods, front_ends or {}, options or {})
     asked = _as_json(plan, study, factories, features or {}, options or {})
     folder = None if out is None else Path(out)
@@ -74,103 +83,16 @@ def evaluate(
     jobs = list(_jobs(study, by_method, plan))
     # Opened only now: a study that cannot be read or split leaves no folder behind.
     waiting = None if folder is None else open_partial(folder, asked, resume)
-    predictions = _run(jobs, factories, by_method, study.table, waiting, n_jobs, progress)
+    predictions, timings = _run(jobs, factories, by_method, study.table, waiting, n_jobs, progress)
     facts = facts_of(study, asked, jobs)
-    found = Results(tidy(predictions), predictions, facts | {"versions": versions()})
+    found = Results(tidy(predictions), predictions, facts | {"versions": versions()}, timings)
     if folder is not None and waiting is not None:
         write_table(folder / "predictions.csv", found.predictions)
         write_table(folder / "results.csv", found.results)
+        write_table(folder / "timings.csv", found.timings)
         write_run(folder, "evaluate", facts, seed=int(plan.seeds[0]), data_digest=study.digest)
         shutil.rmtree(waiting)
     return found
-
-
-def run_job(job: Job, factory: Factory, features: Features, table: pd.DataFrame) -> pd.DataFrame:
-    """Return the predictions of one job, a row per scored window and per scored take."""
-    labels = table["expression"].where(~missing(table["expression"]), UNKNOWN).to_numpy(dtype=object)
-    subjects = table["subject"].to_numpy(dtype=object)
-    take_of = np.arange(len(table))
-    if job.split.leaks:
-        take_of = features.row
-        labels, subjects = labels[take_of], subjects[take_of]
-        features = replace(features, row=np.arange(len(features)))
-    with _one_thread():
-        fitted = factory(job.seed).fit_features(features, labels, subjects, job.split.train, job.split.validation)
-        parts = [
-            _scored(part, job, adaptation, take_of, table)
-            for adaptation in job.adaptations
-            for part in _predict(fitted, adaptation, features, job, table)
-        ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _predict(fitted: Any, adaptation: str, features: Features, job: Job, table: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield predictions of the test windows, those of one adapted model at a time gathered into one table."""
-    split = job.split
-    if adaptation == "none":
-        yield fitted.predict_features(features.of_rows(split.test))
-        return
-    if not can_adapt(fitted):
-        return
-    if adaptation == "transductive":
-        rounds = [(split.test, split.test)]
-    else:
-        first, second = adaptation_halves(table, split.test, job.seed)
-        if not len(first) or not len(second):
-            raise SplitError(
-                f"{split.protocol}, fold {split.fold}: inductive adaptation needs two test takes; it has one"
-            )
-        rounds = [(first, second), (second, first)]
-    found = []
-    for seen, scored in rounds:
-        adapted = fitted.adapt_features(features, np.concatenate([seen, split.unlabelled_target]))
-        found.append(adapted.predict_features(features.of_rows(scored)))
-    yield pd.concat(found, ignore_index=True)
-
-
-def can_adapt(recognizer: Any) -> bool:
-    """Return whether a recognizer has something to adapt."""
-    return hasattr(recognizer, "adapt_features") and getattr(recognizer, "adapts", True)
-
-
-def _scored(windows: pd.DataFrame, job: Job, adaptation: str, take_of: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
-    """Return predictions with truth and keys, per window, then per take (not where windows of a take are split)."""
-    rows = take_of[windows["row"].to_numpy()]
-    takes = table.iloc[rows]
-    probabilities = _probabilities(windows, table)
-    frame = pd.DataFrame(
-        {
-            "method": job.method,
-            "protocol": job.split.protocol,
-            "fold": job.split.fold,
-            "subject": takes["subject"].to_numpy(),
-            "seed": job.seed,
-            "adaptation": adaptation,
-            "scored_unit": "window",
-            "session": takes["session"].to_numpy(),
-            "take": takes["take"].to_numpy(),
-            "row": rows,
-            "start_s": windows["start_s"].round(6).to_numpy(),
-            "n_windows": 1,
-            "truth": takes["expression"].to_numpy(),
-        }
-    )
-    frame["predicted"] = predicted_classes(probabilities)
-    frame = pd.concat([frame, probabilities.reset_index(drop=True)], axis=1)
-    frame = frame.sort_values(["row", "start_s"], kind="stable").reset_index(drop=True)
-    if job.split.leaks:
-        return frame
-    per_take = take_predictions(frame).assign(scored_unit="take", n_windows=frame.groupby("row").size().to_numpy())
-    names = list(probabilities.columns)
-    per_take[names] = per_take[names].round(6)
-    return pd.concat([frame, per_take], ignore_index=True)
-
-
-def _probabilities(windows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Return a column per class of the study, in order; one that training lacked was never thought possible."""
-    known = table["expression"][~missing(table["expression"])]
-    names = [f"p_{name}" for name in sorted(known.astype(str).unique())]
-    return windows.reindex(columns=names, fill_value=0.0).round(6)
 
 
 def _run(
@@ -181,10 +103,9 @@ def _run(
     folder: Path | None,
     n_jobs: int,
     progress: bool,
-) -> pd.DataFrame:
-    """Return all predictions in the order of the jobs, reading finished ones from `folder` and writing the others."""
-    paths = [None if folder is None else folder / f"job-{number:04d}.csv" for number in range(len(jobs))]
-    found = {number: read_table(path) for number, path in enumerate(paths) if path is not None and path.is_file()}
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return all predictions and timings in the order of the jobs, reading finished ones from `folder`."""
+    found = {} if folder is None else _finished(folder, len(jobs))
     waiting = [number for number in range(len(jobs)) if number not in found]
     work = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
         joblib.delayed(_numbered)(n, jobs[n], factories[jobs[n].method], features[jobs[n].method], table)
@@ -192,25 +113,59 @@ def _run(
     )
     with bar() as shown:
         task = shown.add_task("scoring", total=len(jobs), completed=len(found), visible=progress)
-        for number, predictions in work:
-            found[number] = predictions
-            if paths[number] is not None:
-                write_table(paths[number], predictions)
+        for number, outcome in work:
+            found[number] = outcome.predictions, outcome.timings
+            if folder is not None:
+                _put(folder, number, outcome)
             shown.advance(task)
-    joined = pd.concat([found[number] for number in range(len(jobs))], ignore_index=True)
-    return joined[[*PREDICTION_COLUMNS, *(name for name in joined.columns if name.startswith("p_"))]]
+    in_order = [found[number] for number in range(len(jobs))]
+    scored = [predictions for predictions, _ in in_order if len(predictions)]
+    if not scored:
+        asked = ", ".join(jobs[0].adaptations)
+        raise SplitError(f"nothing was scored: none of {', '.join(factories)} can do {asked}; add none")
+    predictions = pd.concat(scored, ignore_index=True)
+    timings = pd.concat([times for _, times in in_order], ignore_index=True)
+    names = [name for name in predictions.columns if name.startswith("p_")]
+    return predictions[[*PREDICTION_COLUMNS, *names]], timings[list(TIMING_COLUMNS)]
 
 
-def _numbered(number: int, *arguments: Any) -> tuple[int, pd.DataFrame]:
+def _numbered(number: int, *arguments: Any) -> tuple[int, Outcome]:
     return number, run_job(*arguments)
 
 
+def _put(folder: Path, number: int, outcome: Outcome) -> None:
+    """Write what a job found; its predictions come last, and say that it is finished."""
+    for kept in outcome.representations:
+        write_representations(folder.parent, number, kept)
+    write_table(folder / f"timing-{number:04d}.csv", outcome.timings)
+    write_table(folder / f"job-{number:04d}.csv", outcome.predictions)
+
+
+def _finished(folder: Path, n_jobs: int) -> dict[int, tuple[pd.DataFrame, pd.DataFrame]]:
+    """Return number -> predictions and timings of the jobs that an interrupted run finished."""
+    paths = {number: folder / f"job-{number:04d}.csv" for number in range(n_jobs)}
+    return {
+        number: (read_table(path), read_table(folder / f"timing-{number:04d}.csv"))
+        for number, path in paths.items()
+        if path.is_file()
+    }
+
+
 def _jobs(study: Study, features: Mapping[str, Features], plan: Plan) -> Iterator[Job]:
-    """Yield a job per method, seed and fold. Where windows are split on purpose, nothing is adapted."""
+    """Yield a job per method, seed and fold. Where windows are split on purpose, nothing is adapted.
+
+    Raises:
+        SplitError: the protocol or an adaptation cannot be carried out, said before anything is learnt.
+    """
+    table = study.table
+    neutral = None
+    if plan.neutral == "reference":
+        at_rest = (table["expression"] == NEUTRAL).to_numpy()
+        neutral, table = np.flatnonzero(at_rest), table.assign(expression=table["expression"].mask(at_rest, UNKNOWN))
     for method, known in features.items():
         for seed in plan.seeds:
             splits = make_splits(
-                study.table,
+                table,
                 plan.protocol,
                 n_folds=plan.n_folds,
                 seed=seed,
@@ -218,7 +173,26 @@ def _jobs(study: Study, features: Mapping[str, Features], plan: Plan) -> Iterato
                 windows=known.row,
             )
             for split in splits:
-                yield Job(method, seed, split, ("none",) if split.leaks else plan.adaptations)
+                if split.leaks:
+                    yield Job(method, seed, split, ("none",), neutral, plan.n_representations)
+                    continue
+                clips, kept_apart = _neutral_of(split, neutral)
+                for adaptation in plan.adaptations:
+                    rounds_of(adaptation, study.table, kept_apart, seed, clips)
+                yield Job(method, seed, kept_apart, plan.adaptations, clips, plan.n_representations)
+
+
+def _neutral_of(split: Split, neutral: np.ndarray | None) -> tuple[np.ndarray | None, Split]:
+    """Return the neutral clips to calibrate with, of the test's own side if any are, and the split without them."""
+    if neutral is None:
+        return None, split
+    beside = np.intersect1d(neutral, split.unlabelled_target)
+    without = replace(
+        split,
+        unlabelled=np.setdiff1d(split.unlabelled, neutral),
+        unlabelled_target=np.setdiff1d(split.unlabelled_target, neutral),
+    )
+    return (beside if len(beside) else neutral), without
 
 
 def _features(
@@ -278,18 +252,3 @@ def _as_json(
             "options": plain(getattr(made, "options", {})),
         }
     return plain(plan) | {"methods": methods, "data_digest": study.digest}
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let a job compute on one thread, so that figures do not depend on how many run beside it."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)

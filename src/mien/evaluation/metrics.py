@@ -79,18 +79,58 @@ def macro_f1(counts: np.ndarray) -> np.ndarray:
     return np.nanmean(f1(counts), axis=-1)
 
 
+def macro_precision(counts: np.ndarray) -> np.ndarray:
+    """Return the mean precision over the classes that occur; one that was never named counts as 0.
+
+    Example:
+        >>> round(float(macro_precision(np.array([[8, 0], [1, 1]]))), 4)
+        0.9444
+    """
+    occurs = counts.sum(axis=-1) > 0
+    return np.where(occurs, np.nan_to_num(precision(counts)), 0).sum(axis=-1) / occurs.sum(axis=-1)
+
+
 def average_precision(truth: Sequence[str], probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
     """Return AP = sum_n (R_n - R_n-1) P_n of each class against the rest; NaN where absent.
 
+    P_n and R_n are precision and recall of what is at least as probable as the n-th highest probability.
+
+    Example:
+        >>> area = average_precision(["fear", "anger", "fear"], np.array([[0.9], [0.8], [0.1]]), ["fear"])
+        >>> round(area["fear"], 3)
+        0.833
+
     Reference: FacER section VI-A, case 1c.
     """
-    from sklearn.metrics import average_precision_score
+    shown = np.asarray(truth, dtype=object)
+    return {name: _area(shown == name, probabilities[:, number]) for number, name in enumerate(classes)}
 
-    present = {name: np.asarray(truth) == name for name in classes}
-    return {
-        name: float(average_precision_score(is_class, probabilities[:, number])) if is_class.any() else float("nan")
-        for number, (name, is_class) in enumerate(present.items())
-    }
+
+def _area(is_class: np.ndarray, scores: np.ndarray) -> float:
+    if not is_class.any():
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    last_of_equals = np.append(np.diff(scores[order]) != 0, True)
+    hits = np.cumsum(is_class[order])[last_of_equals]
+    named = np.flatnonzero(last_of_equals) + 1
+    return float(np.sum(np.diff(hits, prepend=0) * hits / named) / is_class.sum())
+
+
+def class_scores(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per class: class, precision, recall, f1, average_precision and n, how often it was shown."""
+    classes = classes_of(predictions)
+    counts = confusion(predictions["truth"], predictions["predicted"], classes)
+    area = average_precision(predictions["truth"].to_numpy(), probabilities_of(predictions), classes)
+    return pd.DataFrame(
+        {
+            "class": classes,
+            "precision": precision(counts),
+            "recall": recall(counts),
+            "f1": f1(counts),
+            "average_precision": [area[name] for name in classes],
+            "n": counts.sum(axis=1),
+        }
+    )
 
 
 def precision_recall(truth: Sequence[str], scores: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +175,11 @@ def calibration_error(bins: pd.DataFrame) -> float:
 
 
 def score(predictions: pd.DataFrame) -> dict[str, float]:
-    """Return accuracy, balanced_accuracy, macro_f1 and ece of a table of predictions."""
+    """Return the scores of a table of predictions by name.
+
+    accuracy; balanced_accuracy, which is the mean recall; macro_f1; ece; macro_precision; mean_average_precision, the
+    mean over the classes that occur.
+    """
     counts = confusion(predictions["truth"], predictions["predicted"], classes_of(predictions))
     correct = (predictions["truth"] == predictions["predicted"]).to_numpy()
     return {
@@ -143,7 +187,15 @@ def score(predictions: pd.DataFrame) -> dict[str, float]:
         "balanced_accuracy": float(balanced_accuracy(counts)),
         "macro_f1": float(macro_f1(counts)),
         "ece": calibration_error(calibration(correct, probabilities_of(predictions).max(axis=1))),
+        "macro_precision": float(macro_precision(counts)),
+        "mean_average_precision": mean_average_precision(predictions),
     }
+
+
+def mean_average_precision(predictions: pd.DataFrame) -> float:
+    """Return the mean average precision over the classes that occur in the truth."""
+    area = average_precision(predictions["truth"].to_numpy(), probabilities_of(predictions), classes_of(predictions))
+    return float(np.nanmean(list(area.values())))
 
 
 def predicted_classes(predictions: pd.DataFrame) -> np.ndarray:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from mien.errors import SplitError, StudyError
+from mien.evaluation.adaptation import ADAPTATIONS, adaptation_named
 from mien.files import write_json
 from mien.probe import probe_to_json
 from mien.progress import talk
 from mien.splits import Split
 
-ADAPTATIONS = ("none", "inductive", "transductive")
+NEUTRAL_AS = ("class", "reference")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,10 @@ class Plan:
 
     Args:
         seeds: each fixes folds and learning; a seed is a whole evaluation.
-        adaptations: what is scored of each fitted method, of `ADAPTATIONS`.
+        adaptations: what is scored of each fitted method, see `mien.evaluation.adaptation`.
+        neutral: "class": takes labelled neutral are learnt and scored like others; "reference": they are neither, and
+            serve only as the neutral clip of `calibrated-N`.
+        n_representations: windows of each side whose representations are kept.
 
     Raises:
         SplitError: no seed, no adaptation, or an unknown one.
@@ -34,23 +38,35 @@ class Plan:
     seeds: tuple[int, ...] = (0,)
     adaptations: tuple[str, ...] = ADAPTATIONS
     validation_fraction: float = 0.2
+    neutral: str = "class"
+    n_representations: int = 0
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise SplitError(f"seeds {self.seeds} were asked for; one or more different numbers are needed")
-        unknown = [word for word in self.adaptations if word not in ADAPTATIONS]
-        if unknown or not self.adaptations or len(set(self.adaptations)) < len(self.adaptations):
-            raise SplitError(f"adaptations {self.adaptations} were asked for; choose from {', '.join(ADAPTATIONS)}")
+        for word in self.adaptations:
+            adaptation_named(word)
+        if not self.adaptations or len(set(self.adaptations)) < len(self.adaptations):
+            raise SplitError(f"adaptations {self.adaptations} were asked for; one or more different ones are needed")
+        if self.neutral not in NEUTRAL_AS:
+            raise SplitError(f"neutral={self.neutral!r} was asked for; choose from {', '.join(NEUTRAL_AS)}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """One method on one fold with one seed."""
+    """One method on one fold with one seed.
+
+    Args:
+        neutral: rows of neutral clips to calibrate with; None where neutral is a class like others.
+        n_representations: windows of each side whose representations are kept.
+    """
 
     method: str
     seed: int
     split: Split
     adaptations: tuple[str, ...]
+    neutral: np.ndarray | None = None
+    n_representations: int = 0
 
 
 def plain(value: Any) -> Any:

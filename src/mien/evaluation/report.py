@@ -15,6 +15,7 @@ from mien.datasets.study import Study
 from mien.evaluation.figures import colour_of
 from mien.evaluation.inline import facts_html, hue, more_html, table_html
 from mien.evaluation.report_hearing import heard_by
+from mien.evaluation.report_reading import Reading, read
 from mien.evaluation.report_sound import sound_sections
 from mien.evaluation.report_tables import (
     calibrations,
@@ -23,10 +24,10 @@ from mien.evaluation.report_tables import (
     floors_table,
     per_class,
     per_person,
+    takes_needed,
     tests,
 )
 from mien.evaluation.report_words import (
-    Reading,
     adaptation_words,
     banners,
     between,
@@ -35,7 +36,6 @@ from mien.evaluation.report_words import (
     lead,
     limits,
     percent,
-    read,
 )
 from mien.evaluation.results import Results, read_results
 from mien.files import write_text
@@ -75,6 +75,7 @@ def page(reading: Reading) -> str:
         ("result", "Methods compared", compared(reading)),
         ("limits", "What this does not show", _list(limits(reading))),
         *sound_sections(reading),
+        *([("takes", "How many takes of a person it needs", needed)] if (needed := takes_needed(reading)) else []),
         ("confusion", "What is taken for what", confusions(reading)),
         ("classes", "Class by class", per_class(reading)),
         ("people", "Person by person", per_person(reading)),
@@ -110,7 +111,7 @@ def tiles(reading: Reading) -> str:
     colours = colour_of([case.method for case in reading.cases])
     found = []
     for method, colour in colours.items():
-        first, *others = [case for case in reading.cases if case.method == method]
+        first, *others = [case for case in reading.drawn if case.method == method]
         more = "".join(
             f"<li><strong>{percent(case.interval.estimate)}</strong> <span>({between(case.interval)})</span> "
             f"{escape(reading.how(case.adaptation))}</li>"

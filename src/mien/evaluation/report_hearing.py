@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mien.evaluation.report_words import Reading
+from mien.evaluation.report_reading import Reading
 from mien.sensing.range_profile import NEUTRAL_UNTIL_S
 
 _NEUTRAL = {
@@ -30,6 +30,8 @@ def hears(front_end: Mapping[str, Any] | None) -> str:
         return f"{length}spectrograms" + ("" if front_end.get("gate", True) else " of all distances")
     if kind == "range-profile":
         return f"{length}range profiles{_NEUTRAL[front_end.get('neutral', 'none')]}"
+    if kind == "chirp-and-tones":
+        return f"{length}changes of range profiles and pure tones{_NEUTRAL[front_end.get('neutral', 'take')]}"
     if kind == "doppler":
         return f"{length}Doppler shifts" + ("" if window_s else " over the whole take")
     return f"{length}{kind} features"

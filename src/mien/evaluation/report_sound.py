@@ -11,7 +11,7 @@ from mien.datasets.study import Study
 from mien.errors import MienError
 from mien.evaluation.figures_sound import cleaning_figure, echoes_figure, probe_figure, range_figure
 from mien.evaluation.inline import facts_html, figure_html, grid_html, svg
-from mien.evaluation.report_words import Reading
+from mien.evaluation.report_reading import Reading
 from mien.probe import SPEED_OF_SOUND_M_S, Chirp, Composite, Probe, describe, probe_from_json
 from mien.sensing.echoes import find_echoes, gated_waveforms
 from mien.sensing.features import FrontEnd

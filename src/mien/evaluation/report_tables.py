@@ -4,6 +4,7 @@ from html import escape
 
 import pandas as pd
 
+from mien.evaluation.adaptation import adaptation_named
 from mien.evaluation.figures import (
     calibration_figure,
     comparison_figure,
@@ -11,25 +12,26 @@ from mien.evaluation.figures import (
     confusion_of,
     precision_recall_figure,
 )
+from mien.evaluation.figures_curves import takes_figure
 from mien.evaluation.inline import figure_html, grid_html, more_html, svg, table_html
 from mien.evaluation.metrics import (
-    average_precision,
     calibration,
     calibration_error,
-    f1,
-    precision,
+    class_scores,
     probabilities_of,
     recall,
 )
 from mien.evaluation.report_hearing import heard_by, hearing_words
-from mien.evaluation.report_words import SCORE, SCORE_WORDS, Reading, few_words, never_right, percent
+from mien.evaluation.report_reading import SCORE, SCORE_WORDS, Reading
+from mien.evaluation.report_words import few_words, never_right, percent
+from mien.evaluation.results import case_name
 from mien.evaluation.statistics import EXACT_UP_TO, N_DRAWS, N_FLIPS, paired_tests
 
 
 def compared(reading: Reading) -> str:
     """Return the methods' scores with intervals and people, as a figure and as a table."""
-    estimates = {(case.method, case.adaptation): case.interval for case in reading.cases}
-    people = pd.DataFrame({(case.method, case.adaptation): case.per_subject for case in reading.cases})
+    estimates = {(case.method, case.adaptation): case.interval for case in reading.drawn}
+    people = pd.DataFrame({(case.method, case.adaptation): case.per_subject for case in reading.drawn})
     people.columns = pd.MultiIndex.from_tuples(estimates)
     lines = {name: scores[SCORE] for name, scores in reading.floors.items() if name == "chance"}
     figure = comparison_figure(estimates, people, lines, f"{reading.unit}s {SCORE_WORDS}")
@@ -38,7 +40,7 @@ def compared(reading: Reading) -> str:
         f"are drawn anew ({N_DRAWS:,} draws); small dots: each person. {reading.origin_words()}"
     )
     picture = figure_html(
-        svg(figure, "; ".join(f"{c.name} {percent(c.interval.estimate)}" for c in reading.cases)), caption
+        svg(figure, "; ".join(f"{c.name} {percent(c.interval.estimate)}" for c in reading.drawn)), caption
     )
     windows = more_html("Scores of single windows", scores_table(reading, "window")) if reading.unit == "take" else ""
     words = "".join(f"<p>{escape(sentence)}</p>" for sentence in [*few_words(reading), *hearing_words(reading)])
@@ -50,28 +52,48 @@ def scores_table(reading: Reading, unit: str) -> str:
     """Return every score of every case in one unit."""
     table = reading.scores[reading.scores["scored_unit"] == unit]
     names = {"method": "Method", "balanced_accuracy": "Balanced", "accuracy": "Accuracy", "macro_f1": "Macro-F1"}
+    names |= {"macro_precision": "Precision", "mean_average_precision": "AP"}
     shown = table.assign(
-        method=[_name(m, a) for m, a in zip(table["method"], table["adaptation"], strict=True)],
+        method=[case_name(m, a) for m, a in zip(table["method"], table["adaptation"], strict=True)],
         between=[
             f"{low:.2f}–{high:.2f}" for low, high in zip(table["macro_f1_low"], table["macro_f1_high"], strict=True)
         ],
         hears=[heard_by(reading, method) for method in table["method"]],
     )[[*names, "between", "ece", "hears"]]
-    formats = {name: _three for name in ("balanced_accuracy", "accuracy", "macro_f1", "ece")}
-    caption = f"Scores of {unit}s. Balanced: mean recall over classes. 95 %: interval of macro-F1 over people."
+    formats = dict.fromkeys([*list(names)[1:], "ece"], _three)
+    caption = (
+        f"Scores of {unit}s. Balanced: mean recall over classes; precision, F1 and AP (average precision) likewise. "
+        "95 %: interval of macro-F1 over people."
+    )
     headers = names | {"between": "95 %", "ece": "ECE", "hears": "Hears"}
     return table_html(shown, caption, formats, headers, prose=("hears",))
+
+
+def takes_needed(reading: Reading) -> str:
+    """Return what takes of a person bring, over how many: unlabelled ones, and labelled ones; nothing if not asked."""
+    numbered = [case for case in reading.cases if adaptation_named(case.adaptation).n_takes is not None]
+    if not numbered:
+        return ""
+    estimates = {(case.method, case.adaptation): case.interval for case in reading.cases}
+    picture = takes_figure(estimates, f"{reading.unit}s {SCORE_WORDS}")
+    alt = "; ".join(f"{case.name} {percent(case.interval.estimate)}" for case in numbered)
+    caption = (
+        f"{reading.unit.capitalize()}s {SCORE_WORDS}, over takes of the person that were learnt from before; at 0 "
+        "labelled takes, from a neutral clip alone. Bars: 95 % intervals over people. "
+        f"{reading.origin_words()}"
+    )
+    return grid_html([figure_html(svg(picture, alt), caption)], "wide")
 
 
 def confusions(reading: Reading) -> str:
     """Return a confusion map per case."""
     figures = []
-    for case in reading.cases:
+    for case in reading.drawn:
         picture = confusion_figure(confusion_of(case.scored), reading.classes, case.name)
         alt = f"Confusion map of {case.name}: {_recalls(case.scored, reading.classes)}"
         figures.append(figure_html(svg(picture, alt), f"{case.name}, {reading.unit}s. {reading.origin_words()}"))
     words = "<p>Each row is a true class and sums to 100 %; the diagonal is what was named right.</p>"
-    missed = [escape(sentence) for case in reading.cases for sentence in never_right(case)]
+    missed = [escape(sentence) for case in reading.drawn for sentence in never_right(case)]
     if missed:
         words += f'<ul class="plain">{"".join(f"<li>{sentence}</li>" for sentence in missed)}</ul>'
     return words + grid_html(figures)
@@ -80,21 +102,16 @@ def confusions(reading: Reading) -> str:
 def per_class(reading: Reading) -> str:
     """Return precision, recall, F1 and average precision of each class, and the curves of each method."""
     figures, tables = [], []
-    for case in reading.cases:
-        counts = confusion_of(case.scored)
-        area = average_precision(case.scored["truth"], probabilities_of(case.scored), reading.classes)
-        table = pd.DataFrame(
-            {
-                "class": reading.classes,
-                "precision": precision(counts),
-                "recall": recall(counts),
-                "f1": f1(counts),
-                "ap": [area[name] for name in reading.classes],
-                "n": counts.sum(axis=1),
-            }
-        )
-        formats = {name: _three for name in ("precision", "recall", "f1", "ap")}
-        headers = {"class": "Class", "precision": "Precision", "recall": "Recall", "f1": "F1", "ap": "AP", "n": "n"}
+    for case in reading.drawn:
+        table = class_scores(case.scored)
+        formats = {name: _three for name in ("precision", "recall", "f1", "average_precision")}
+        headers = {
+            "class": "Class",
+            "precision": "Precision",
+            "recall": "Recall",
+            "f1": "F1",
+            "average_precision": "AP",
+        }
         tables.append(table_html(table, f"{case.name}, {reading.unit}s", formats, headers))
         picture = svg(precision_recall_figure(case.scored, case.name), f"Precision-recall curves of {case.name}")
         figures.append(figure_html(picture, f"{case.name}: precision against recall. {reading.origin_words()}"))
@@ -113,7 +130,7 @@ def per_person(reading: Reading) -> str:
 
 def tests(reading: Reading) -> str:
     """Return the paired tests between methods over people."""
-    cases = reading.cases
+    cases = reading.drawn
     pairs = [
         (left.name, right.name)
         for number, left in enumerate(cases)
@@ -150,7 +167,7 @@ def tests(reading: Reading) -> str:
 def calibrations(reading: Reading) -> str:
     """Return reliability curves and the expected calibration error of each case."""
     figures = []
-    for case in reading.cases:
+    for case in reading.drawn:
         picture = svg(calibration_figure(case.scored, case.name), f"Calibration of {case.name}")
         correct = (case.scored["truth"] == case.scored["predicted"]).to_numpy()
         sure = probabilities_of(case.scored).max(axis=1)
@@ -177,10 +194,6 @@ def floors_table(reading: Reading) -> str:
     }
     formats = {name: _three for name in ("accuracy", "balanced_accuracy", "macro_f1")}
     return table_html(table, "Any figure must be read against these.", formats, headers)
-
-
-def _name(method: str, adaptation: str) -> str:
-    return method if adaptation == "none" else f"{method}, {adaptation}"
 
 
 def _recalls(scored: pd.DataFrame, classes: tuple[str, ...]) -> str:

@@ -1,25 +1,14 @@
 """What a report says in plain words: what was done, what the figure is, and what it does not show."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import pandas as pd
-
 from mien.datasets.study import Study
-from mien.evaluation.metrics import balanced_accuracy, classes_of, floors
-from mien.evaluation.results import Results, cases, summary
-from mien.evaluation.statistics import Interval, confusions_by_subject, intervals
-
-SCORE = "balanced_accuracy"
-SCORE_WORDS = "named right, every class counting the same"
-HOW = {
-    "none": "as trained, nothing known of the takes scored",
-    "inductive": "after adapting to half of each person's takes, without labels, to score the other half",
-    "transductive": "after adapting to the very takes it is scored on, without labels",
-}
-
+from mien.evaluation.adaptation import adaptation_named
+from mien.evaluation.metrics import classes_of
+from mien.evaluation.report_reading import SCORE, Case, Reading, takes_words
+from mien.evaluation.statistics import Interval
 
 FULL_WIDTH = 64
 """Filters of the first stage of ResNet-18 (He et al., 2016)."""
@@ -30,107 +19,6 @@ FEW_PEOPLE = 8
 ONE_SEED = "one seed; another seed moves such figures by several points"
 
 _SHARES = {0.75: "three quarters of", 0.5: "half", 0.25: "a quarter of", 0.125: "an eighth of"}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Case:
-    """One method with one adaptation, in the unit that the report is about.
-
-    Args:
-        scored: its predictions.
-        interval: of the score that the report is about, over people.
-        per_subject: that score of each person.
-    """
-
-    method: str
-    adaptation: str
-    scored: pd.DataFrame
-    interval: Interval
-    per_subject: pd.Series
-
-    @property
-    def name(self) -> str:
-        return self.method if self.adaptation == "none" else f"{self.method}, {self.adaptation}"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """An evaluation as a report reads it.
-
-    Args:
-        unit: "take" where takes were scored, else "window".
-        cases: of that unit, methods in the order they were given.
-        windows: predictions per window.
-    """
-
-    facts: Mapping[str, Any]
-    unit: str
-    cases: tuple[Case, ...]
-    scores: pd.DataFrame
-    windows: pd.DataFrame
-    study: Study | None
-    command: str | None
-
-    @property
-    def simulated(self) -> bool:
-        return bool(self.facts["study"]["simulated"])
-
-    @property
-    def plan(self) -> Mapping[str, Any]:
-        return self.facts["plan"]
-
-    @property
-    def leaks(self) -> bool:
-        return self.plan["protocol"] == "mixed-windows"
-
-    @property
-    def disjoint_by(self) -> tuple[str, ...]:
-        """Return what training and test share nothing of, in every fold."""
-        first, *others = [split["disjoint_by"] for split in self.facts["splits"]]
-        return tuple(name for name in first if all(name in other for other in others))
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return classes_of(self.windows)
-
-    @property
-    def floors(self) -> dict[str, dict[str, float]]:
-        return floors(self.cases[0].scored["truth"])
-
-    @property
-    def n_subjects(self) -> int:
-        return int(self.cases[0].scored["subject"].nunique())
-
-    def level(self) -> str | None:
-        """Return the difficulty at which the study was simulated."""
-        level = (self.facts["study"]["generator"] or {}).get("level")
-        return level.get("name") if isinstance(level, Mapping) else level
-
-    def origin_words(self) -> str:
-        """Return what every caption must say: simulated or not, the level, the seeds."""
-        level = self.level()
-        seeds = ", ".join(map(str, self.plan["seeds"]))
-        kind = self.facts["study"]["origin"].capitalize() + (f", level {level}" if level else "")
-        leaks = " The split leaks on purpose." if self.leaks else ""
-        return f"{kind}; seed{'s' if len(self.plan['seeds']) > 1 else ''} {seeds}.{leaks}"
-
-    def how(self, adaptation: str) -> str:
-        """Return in a few words what a figure of an adaptation knew of what is scored."""
-        return "trained on pieces of the very takes it is scored on" if self.leaks else HOW[adaptation]
-
-
-def read(results: Results, study: Study | None, command: str | None = None) -> Reading:
-    """Return an evaluation as a report reads it."""
-    predictions = results.predictions
-    unit = "take" if (predictions["scored_unit"] == "take").any() else "window"
-    found = []
-    for (method, adaptation, scored_unit), scored in cases(predictions):
-        if scored_unit == unit:
-            subjects, counts = confusions_by_subject(scored)
-            per_subject = pd.Series(balanced_accuracy(counts), index=subjects)
-            found.append(Case(method, adaptation, scored, intervals(scored)[SCORE], per_subject))
-    windows = predictions[predictions["scored_unit"] == "window"]
-    return Reading(results.facts, unit, tuple(found), summary(predictions), windows, study, command)
 
 
 def percent(value: float) -> str:
@@ -159,7 +47,7 @@ def heading(reading: Reading) -> str:
 
 def lead(reading: Reading) -> str:
     """Return the headline as HTML paragraphs: the first method's figures, its adaptations', and the best other's."""
-    first = [case for case in reading.cases if case.method == reading.cases[0].method]
+    first = [case for case in reading.drawn if case.method == reading.cases[0].method]
     plain = first[0]
     n_scored = plain.scored[["subject", "row", "start_s"]].drop_duplicates().shape[0]
     unheard = " that it had never heard" if "subject" in reading.disjoint_by else ""
@@ -174,7 +62,7 @@ def lead(reading: Reading) -> str:
     if words:
         doubt = "" if len(reading.plan["seeds"]) > 1 else f" ({ONE_SEED})"
         sentences.append(f"It named {', and '.join(words)}{doubt}.")
-    others = [case for case in reading.cases if case.method != plain.method]
+    others = [case for case in reading.cases if case.method != plain.method and not case.labelled]
     if others:
         best = max(others, key=lambda case: case.interval.estimate)
         sentences.append(
@@ -257,6 +145,11 @@ def limits(reading: Reading) -> list[str]:
             "A first use: adapted figures need takes of the person beforehand, and the transductive ones come from the "
             "very takes they were adapted to."
         )
+    if any(case.labelled for case in reading.cases):
+        found.append(
+            "What calibration costs a person: its labelled takes were made on request, like those that were scored, "
+            "and drawn from the same sessions."
+        )
     found += _constants(reading.study) + _narrow(reading.plan)
     if len(reading.plan["seeds"]) == 1:
         found.append("How much chance in learning matters: one seed was run; another may differ by several points.")
@@ -312,22 +205,38 @@ def adaptation_words(reading: Reading) -> list[tuple[str, str]]:
     """Return for each adaptation that was scored what it saw of the people who are scored."""
     n_target = sum(split["n_unlabelled_target"] for split in reading.facts["splits"])
     extra = f" It also saw {n_target} unlabelled takes of theirs that are not scored." if n_target else ""
-    seen = {
-        "none": "Nothing of the takes that are scored: normaliser, early stopping and all else come from the training "
-        "side.",
-        "inductive": "One half of each scored person's takes, sound only; then the other half was scored, and the "
-        "other way round: every take by a model that had not seen it. The halves were drawn without looking at labels."
-        + extra,
-        "transductive": "All takes that are scored, sound only, before they were scored. This is the setting of the "
-        "FacER paper." + extra,
-    }
+    used = list(dict.fromkeys(case.adaptation for case in reading.cases))
+    seen = {word: _seen(word) + (extra if word in ("inductive", "transductive") else "") for word in used}
     if "facer" in (case.method for case in reading.cases):
         bank = (
             " With them facer hears again labelled training windows, those of the bank that it keeps (at most 1,024 "
             "unless chosen otherwise), and fits its classifier to them anew; the paper uses all training windows."
         )
-        seen |= {name: seen[name] + bank for name in ("inductive", "transductive")}
+        adapted = [word for word in used if adaptation_named(word).kind in ("inductive", "transductive")]
+        seen |= {word: seen[word] + bank for word in adapted}
     if reading.leaks:
         seen["none"] = "No adaptation was run. But training itself held pieces of the takes that are scored."
-    used = dict.fromkeys(case.adaptation for case in reading.cases)
     return [(name, seen[name]) for name in used]
+
+
+def _seen(adaptation: str) -> str:
+    asked = adaptation_named(adaptation)
+    if asked.kind == "calibrated":
+        labelled = f" and {takes_words(asked.n_takes or 0, 'labelled')} of each expression" if asked.n_takes else ""
+        return (
+            f"Of each scored person by itself: one neutral clip where the study has one{labelled}, drawn at random. "
+            "The person's other takes were scored. Such figures belong beside others that asked as much of a person."
+        )
+    if asked.n_takes is not None:
+        return (
+            f"{takes_words(asked.n_takes, 'unlabelled')} of each scored person, sound only, drawn without looking at "
+            "what they show, of all people of a fold together; the others were scored."
+        )
+    return {
+        "none": "Nothing of the takes that are scored: normaliser, early stopping and all else come from the training "
+        "side.",
+        "inductive": "One half of each scored person's takes, sound only; then the other half was scored, and the "
+        "other way round: every take by a model that had not seen it. The halves were drawn without looking at labels.",
+        "transductive": "All takes that are scored, sound only, before they were scored. This is the setting of the "
+        "FacER paper.",
+    }[asked.kind]

@@ -2,20 +2,28 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from mien.errors import StudyError
-from mien.evaluation.metrics import calibration, calibration_error, probabilities_of, score
-from mien.evaluation.plan import ADAPTATIONS
-from mien.evaluation.statistics import intervals
+from mien.evaluation.adaptation import adaptation_named
+from mien.evaluation.metrics import (
+    balanced_accuracy,
+    calibration,
+    calibration_error,
+    mean_average_precision,
+    probabilities_of,
+    score,
+)
+from mien.evaluation.statistics import confusions_by_subject, intervals, paired_tests
 from mien.files import write_atomically
 
 RESULT_KEYS = ("method", "protocol", "fold", "subject", "seed", "adaptation", "scored_unit")
-RESULT_COLUMNS = (*RESULT_KEYS, "n_takes", "n_windows", "accuracy", "balanced_accuracy", "macro_f1", "ece")
+SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "ece", "macro_precision", "mean_average_precision")
+RESULT_COLUMNS = (*RESULT_KEYS, "n_takes", "n_windows", *SCORES)
 PREDICTION_COLUMNS = (*RESULT_KEYS, "session", "take", "row", "start_s", "n_windows", "truth", "predicted")
 """Then one p_<class> per class. `row` is the take's position in the study's table."""
 _WHOLE_NUMBERS = ("fold", "seed", "row", "n_takes", "n_windows")
@@ -29,11 +37,13 @@ class Results:
         results: one row per method, fold, subject, seed, adaptation and scored unit; columns `RESULT_COLUMNS`.
         predictions: one row per scored window and per scored take; columns `PREDICTION_COLUMNS` and p_<class>.
         facts: what was run, as in run.json: protocol, methods, splits, study.
+        timings: one row per job and part (fit, each adaptation): seconds of processor time; empty where unknown.
     """
 
     results: pd.DataFrame
     predictions: pd.DataFrame
     facts: dict[str, Any]
+    timings: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def summary(self) -> pd.DataFrame:
         """Return one row per method, adaptation and scored unit with its scores and the interval over people."""
@@ -43,11 +53,46 @@ class Results:
 def cases(predictions: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
     """Yield (method, adaptation, scored_unit) and its predictions, methods in the order they were given."""
     keys = predictions[["method", "adaptation", "scored_unit"]].drop_duplicates()
-    rank = {word: number for number, word in enumerate(ADAPTATIONS)}
     order = {name: number for number, name in enumerate(dict.fromkeys(keys["method"]))}
-    for key in sorted(keys.itertuples(index=False), key=lambda k: (order[k[0]], rank.get(k[1], 9), k[1], k[2])):
+    rank = {word: adaptation_named(word).rank for word in set(keys["adaptation"])}
+    for key in sorted(keys.itertuples(index=False), key=lambda k: (order[k[0]], rank[k[1]], k[2])):
         here = (predictions[["method", "adaptation", "scored_unit"]] == list(key)).all(axis=1)
         yield tuple(key), predictions[here]
+
+
+def case_name(method: str, adaptation: str) -> str:
+    """Return a case's name as tables show it.
+
+    Example:
+        >>> case_name("facer", "none"), case_name("facer", "inductive-5")
+        ('facer', 'facer, inductive-5')
+    """
+    return method if adaptation == "none" else f"{method}, {adaptation}"
+
+
+def per_person(predictions: pd.DataFrame, scored_unit: str = "take") -> pd.DataFrame:
+    """Return balanced accuracy, one row per subject and one column per case, over all folds and seeds."""
+    found = {}
+    for (method, adaptation, unit), part in cases(predictions):
+        if unit == scored_unit:
+            subjects, counts = confusions_by_subject(part)
+            found[case_name(method, adaptation)] = pd.Series(balanced_accuracy(counts), index=subjects)
+    return pd.DataFrame(found).rename_axis("subject")
+
+
+def margins(predictions: pd.DataFrame, first: str, scored_unit: str = "take") -> pd.DataFrame:
+    """Return the paired tests over people of one case against every other, see `paired_tests`.
+
+    Args:
+        first: a case's name as `case_name` gives it.
+
+    Raises:
+        StudyError: no such case was scored.
+    """
+    people = per_person(predictions, scored_unit)
+    if first not in people:
+        raise StudyError(f"no {scored_unit}s of {first!r} were scored; scored are {', '.join(people.columns)}")
+    return paired_tests(people, [(first, other) for other in people.columns if other != first])
 
 
 def summary(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -59,6 +104,7 @@ def summary(predictions: pd.DataFrame) -> pd.DataFrame:
             row |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
         correct = (part["truth"] == part["predicted"]).to_numpy()
         row["ece"] = calibration_error(calibration(correct, probabilities_of(part).max(axis=1)))
+        row["mean_average_precision"] = mean_average_precision(part)
         row |= {"n_subjects": part["subject"].nunique(), "n_seeds": part["seed"].nunique(), "n_scored": len(part)}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -100,4 +146,6 @@ def read_results(folder: Path) -> Results:
         raise StudyError(f"{folder} holds no finished evaluation: {', '.join(absent)} is missing; run mien evaluate")
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     facts = run["options"] | {"versions": run["versions"]}
-    return Results(read_table(folder / "results.csv"), read_table(folder / "predictions.csv"), facts)
+    times = folder / "timings.csv"
+    timings = read_table(times) if times.is_file() else pd.DataFrame()
+    return Results(read_table(folder / "results.csv"), read_table(folder / "predictions.csv"), facts, timings)

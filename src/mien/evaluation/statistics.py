@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mien.evaluation.metrics import accuracy, balanced_accuracy, classes_of, confusion, macro_f1
+from mien.evaluation.metrics import accuracy, balanced_accuracy, classes_of, confusion, macro_f1, macro_precision
 
 N_DRAWS = 2_000
 EXACT_UP_TO = 12
@@ -21,6 +21,7 @@ OVER_COUNTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "accuracy": accuracy,
     "balanced_accuracy": balanced_accuracy,
     "macro_f1": macro_f1,
+    "macro_precision": macro_precision,
 }
 
 
@@ -69,7 +70,7 @@ def cluster_bootstrap(
 
 
 def intervals(predictions: pd.DataFrame, *, n_draws: int = N_DRAWS, seed: int = 0) -> dict[str, Interval]:
-    """Return accuracy, balanced_accuracy and macro_f1 over everything scored, each with its interval over people."""
+    """Return each score of `OVER_COUNTS` over everything scored, with its interval over people."""
     _, counts = confusions_by_subject(predictions)
     return {
         name: cluster_bootstrap(counts, statistic, n_draws=n_draws, seed=seed)

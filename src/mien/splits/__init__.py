@@ -4,7 +4,18 @@ A split is made over takes and groups of takes, never over windows; the one exce
 purpose (it shows what such a figure is worth) and says so wherever it appears.
 """
 
+from mien.splits.adaptation import adaptation_halves, calibration_takes, drawn_takes
 from mien.splits.guard import Split, check_split, missing, parents_of
-from mien.splits.protocols import PROTOCOLS, adaptation_halves, make_splits
+from mien.splits.protocols import PROTOCOLS, make_splits
 
-__all__ = ["PROTOCOLS", "Split", "adaptation_halves", "check_split", "make_splits", "missing", "parents_of"]
+__all__ = [
+    "PROTOCOLS",
+    "Split",
+    "adaptation_halves",
+    "calibration_takes",
+    "check_split",
+    "drawn_takes",
+    "make_splits",
+    "missing",
+    "parents_of",
+]

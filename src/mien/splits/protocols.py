@@ -84,18 +84,6 @@ def make_splits(
     return splits
 
 
-def adaptation_halves(table: pd.DataFrame, test: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the test rows in two halves, to adapt on one and score the other, then the other way round.
-
-    Each person's takes are halved at random within session, mask and place. Expressions are not looked at (an adapter
-    could not know them), nor is the order of takes, which may follow the expressions.
-    """
-    columns = [name for name in ("subject", "session", "mask", "place") if name in table]
-    strata = keys_of(table.iloc[test], columns)
-    half = deal(strata, 2, seeded(seed, 0, "halves"))
-    return np.sort(test[half == 0]), np.sort(test[half == 1])
-
-
 def _check_request(table: pd.DataFrame, protocol: str, n_folds: int, fraction: float) -> None:
     absent = [name for name in (*TAKE_KEY, "expression") if name not in table]
     if absent:
