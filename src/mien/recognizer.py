@@ -15,7 +15,7 @@ from mien.datasets.extract import extract, one_thread
 from mien.datasets.study import Study
 from mien.errors import ModelError, ProbeMismatch, RecordingError
 from mien.files import make_folder, refuse_file_in_the_way
-from mien.labels import UNKNOWN
+from mien.labels import NEUTRAL, UNKNOWN
 from mien.learning.arrays import Windows
 from mien.learning.loop import SILENT, Run
 from mien.learning.methods import method_named, options_from_json, options_to_json, parse_options, with_changes
@@ -85,6 +85,11 @@ class Recognizer:
     def adapts(self) -> bool:
         """Whether the method can learn from unlabelled takes."""
         return method_named(self.method).adapts
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether the method can learn one person from few labelled takes."""
+        return hasattr(method_named(self.method).estimator, "calibrate")
 
     @property
     def simulated(self) -> bool:
@@ -230,6 +235,80 @@ class Recognizer:
         adapted.estimator = self.estimator.adapt(part.images(), seed)
         adapted.training = self.training.model_copy(update={"adapted_windows": len(part)})
         return adapted
+
+    def calibrate(
+        self,
+        study: Study,
+        rows: Sequence[int] | np.ndarray | None = None,
+        *,
+        n_jobs: int = 1,
+        progress: bool = True,
+    ) -> "Recognizer":
+        """Return a new recognizer calibrated to one person's takes, in seconds; this one stays as it is.
+
+        Takes of expressions that were learnt teach (1, 2 or 4 of each are meant). Neutral takes teach nothing where
+        neutral was not learnt.
+
+        Args:
+            rows: which takes; None takes all.
+
+        Raises:
+            ModelError: the method cannot be calibrated, takes of several people, unlabelled ones, or expressions that
+                were not learnt. ProbeMismatch: the study was made with another probe.
+        """
+        self._refuse_other_probe(study.probe, f"study {study.name!r}")
+        self._refuse_unfitted()
+        chosen = np.arange(len(study)) if rows is None else np.asarray(rows, dtype=np.int64)
+        people = sorted(set(study.table["subject"].iloc[chosen].astype(str)))
+        if len(people) != 1:
+            raise ModelError(
+                f"{len(people)} people ({', '.join(people)}) to calibrate to; one is needed: choose the rows of one"
+            )
+        features = extract(study, self.front_end, chosen, n_jobs=n_jobs, progress=progress)
+        made = self.calibrate_features(features, study.table["expression"].to_numpy(dtype=object), chosen)
+        simulated = None if self.training.simulated is None else self.training.simulated or study.is_simulated
+        named = {"calibrated_study": study.name, "calibrated_subject": people[0], "simulated": simulated}
+        made.training = made.training.model_copy(update=named)
+        return made
+
+    def calibrate_features(
+        self, features: Features, labels: Sequence[str] | np.ndarray, rows: Sequence[int] | np.ndarray
+    ) -> "Recognizer":
+        """Return a new recognizer calibrated to the takes `rows` of one person; this one stays as it is.
+
+        Args:
+            labels: (row) expression of every row of the table. Neutral takes teach nothing where neutral was not
+                learnt; with them alone the estimator stays as it is.
+
+        Raises:
+            ModelError: the method cannot be calibrated, no takes, unlabelled ones, or expressions not learnt.
+        """
+        self._refuse_unfitted()
+        if not self.calibrates:
+            raise ModelError(f"method {self.method} cannot be calibrated; use one of facer, mien, svm, linear")
+        labels, part = np.asarray(labels, dtype=object), features.of_rows(rows)
+        taught = self._teaching(np.unique(part.row), labels)
+        made, windows = copy.copy(self), features.of_rows(taught)
+        if len(windows):
+            known = self._windows(windows, labels, np.arange(len(labels)))
+            made.estimator = self.estimator.calibrate(known.values, known.labels, known.groups)
+        told = {"calibrated_takes": len(taught), "neutral_takes": len(np.unique(part.row)) - len(taught)}
+        made.training = self.training.model_copy(update=told)
+        return made
+
+    def _teaching(self, rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return the rows that can teach this recognizer; neutral ones cannot where neutral was not learnt."""
+        if not len(rows):
+            raise ModelError("no takes to calibrate to; a neutral clip or one take of each expression is the least")
+        if not is_labelled(labels[rows]).all():
+            raise ModelError("unlabelled takes cannot calibrate; label them, choose other rows, or adapt to them")
+        said = np.array([str(label) for label in labels[rows]], dtype=object)
+        strange = sorted({word for word in said if word not in (*self.labels, NEUTRAL)})
+        if strange:
+            raise ModelError(
+                f"takes of {', '.join(strange)} to calibrate to; this model knows {', '.join(self.labels)}: choose those"
+            )
+        return rows[np.isin(said, self.labels)]
 
     def _refuse_unable(self) -> None:
         self._refuse_unfitted()

@@ -74,6 +74,31 @@ def check_windows(values: np.ndarray, labels: np.ndarray, groups: np.ndarray) ->
     return Windows(values, labels.astype(np.int64), groups)
 
 
+def check_personal(
+    values: np.ndarray, labels: np.ndarray, groups: np.ndarray, image_shape: tuple[int, int, int], n_classes: int
+) -> Windows:
+    """Return a person's labelled windows, refused unless a fitted model can be calibrated to them.
+
+    Args:
+        groups: (window) take of each window.
+
+    Raises:
+        ModelError: no windows, bad values, lengths that differ, or labels that are no class of the model.
+    """
+    values = check_values(values, image_shape)
+    labels, groups = np.asarray(labels), np.asarray(groups)
+    if not len(values) == len(labels) == len(groups) or not len(values):
+        raise ModelError(
+            f"{len(values)} windows, {len(labels)} labels and {len(groups)} groups to calibrate to; at least one and "
+            "one each is needed"
+        )
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= n_classes:
+        raise ModelError(
+            f"labels are {np.unique(labels).tolist()}; this model knows class numbers 0 to {n_classes - 1}"
+        )
+    return Windows(values, labels.astype(np.int64), groups)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Normaliser:
     """Mean and scale per channel and height, fitted on training windows only.

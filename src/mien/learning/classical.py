@@ -4,6 +4,7 @@ Both see the normalised window as one row of numbers, by its principal component
 them; what is kept are arrays, and predicting is our own formula over those, so that a model file holds no code.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,10 +12,19 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from mien.errors import ModelError
-from mien.learning.arrays import Normaliser, Windows, check_shapes, check_values, check_windows, stored_normaliser
+from mien.learning.arrays import (
+    Normaliser,
+    Windows,
+    check_personal,
+    check_shapes,
+    check_values,
+    check_windows,
+    stored_normaliser,
+)
 from mien.learning.calibration import probabilities
 from mien.learning.loop import SILENT, Run
 from mien.learning.machines import LinearOptions, SvmOptions
+from mien.learning.personal import take_weights
 from mien.learning.tuning import tune
 
 UNSEEN_BELOW = 10.0
@@ -144,6 +154,29 @@ class ClassicalClassifier:
         everywhere = np.full((len(scores), self.n_classes), scores.min(initial=0.0) - UNSEEN_BELOW)
         everywhere[:, self.classes] = scores
         return everywhere
+
+    def calibrate(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Self:
+        """Return a new estimator calibrated to one person's labelled windows; this one stays as it is.
+
+        Args:
+            values, labels: as for `fit`. groups: (window) take of each window; every take counts as one.
+
+        Raises:
+            ModelError: windows of another shape than those fitted, or not finite; labels that were not taught.
+        """
+        windows = check_personal(values, labels, groups, self.image_shape, self.n_classes)
+        if not np.isin(windows.labels, self.classes).all():
+            raise ModelError(f"labels are {np.unique(labels).tolist()}; only {self.classes.tolist()} were taught")
+        calibrated = copy.copy(self)
+        calibrated.machine = self.options.calibrated(
+            self.machine,
+            self.seen(windows.values),
+            np.searchsorted(self.classes, windows.labels),
+            take_weights(windows.groups),
+            self.setting,
+            self.temperature,
+        )
+        return calibrated
 
     def predict_proba(self, values: np.ndarray) -> np.ndarray:
         """Return (window class) probabilities.

@@ -9,11 +9,11 @@ import torch
 from pydantic import ConfigDict, Field
 
 from mien.errors import ModelError
-from mien.learning.arrays import Windows, check_shapes, check_values
+from mien.learning.arrays import Windows, check_personal, check_shapes, check_values
 from mien.learning.bank import Bank
 from mien.learning.calibration import fit_temperature, probabilities
 from mien.learning.loop import SILENT, Run, train
-from mien.learning.network import NetworkClassifier, ResidualOptions, digest, network_tensors, restore
+from mien.learning.network import NetworkClassifier, ResidualOptions, digest, learn_head, network_tensors, restore
 from mien.learning.objectives import CrossEntropy, DomainAdaptation, Prepared, infer, labels_of
 from mien.models.facer import TwoLayerClassifier
 
@@ -164,6 +164,18 @@ class FacerClassifier:
         adapted.base.history = train(objective, loop, seed=chance, label="adapting", run=shown).history
         adapted._fit_classifier(source, held, shown)
         return adapted
+
+    def calibrate(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Self:
+        """Return a new estimator whose classifier's last layer is calibrated to one person's labelled windows.
+
+        The paper has no such step. Arguments and errors are those of `NetworkClassifier.calibrate`.
+        """
+        windows = check_personal(values, labels, groups, self.image_shape, self.n_classes)
+        calibrated = copy.copy(self)
+        calibrated.classifier = copy.deepcopy(self.classifier)
+        hidden = infer(self.classifier, Prepared(self.base.represent(windows.values), None, None))[1].numpy()
+        learn_head(calibrated.classifier, hidden, windows, self.temperature)
+        return calibrated
 
     def represent(self, values: np.ndarray) -> np.ndarray:
         """Return g(x), (window feature) float32."""

@@ -11,6 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from mien.errors import ModelError
+from mien.learning.personal import personal_layer
+
+PERSON_WEIGHT = 10.0
+"""How often a person's own take counts beside the support vectors."""
 
 Positive = Annotated[float, Field(gt=0, le=1e9)]
 Settings = Annotated[tuple[Positive, ...], Field(min_length=1, max_length=100)]
@@ -58,15 +62,17 @@ class SvmOptions:
         """Return the settings that are tried."""
         return [{"penalty": penalty, "gamma": gamma} for penalty in self.penalties for gamma in self.gammas]
 
-    def learn(self, rows: np.ndarray, labels: np.ndarray, setting: dict[str, float]) -> dict[str, np.ndarray]:
-        """Fit to (window component) rows.
+    def learn(
+        self, rows: np.ndarray, labels: np.ndarray, setting: dict[str, float], counts: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """Fit to (window component) rows, each counted as often as `counts` says, once by default.
 
         Returns:
             LIBSVM's arrays: vectors (vector component) by class, counts (class) of them, coefficients (class - 1,
             vector), intercepts (pair), gamma ().
         """
         gamma = setting["gamma"] / rows.shape[1]
-        fitted = SVC(C=setting["penalty"], gamma=gamma, cache_size=200).fit(rows, labels)
+        fitted = SVC(C=setting["penalty"], gamma=gamma, cache_size=200).fit(rows, labels, counts)
         # scikit-learn turns LIBSVM's signs for two classes; ours are positive for the first class of every pair.
         sign = -1.0 if len(fitted.classes_) == 2 else 1.0
         return {
@@ -76,6 +82,25 @@ class SvmOptions:
             "intercepts": sign * fitted.intercept_,
             "gamma": np.array(gamma),
         }
+
+    def calibrated(
+        self,
+        machine: dict[str, np.ndarray],
+        rows: np.ndarray,
+        labels: np.ndarray,
+        counts: np.ndarray,
+        setting: dict[str, float],
+        temperature: float,
+    ) -> dict[str, np.ndarray]:
+        """Return the machine learnt again from its support vectors and a person's rows, these `PERSON_WEIGHT` each.
+
+        Args:
+            rows: (window component). labels: (window) positions among the classes learnt. counts: (window) weights.
+        """
+        counted = np.concatenate([np.ones(len(machine["vectors"])), PERSON_WEIGHT * counts])
+        everything = np.concatenate([machine["vectors"], rows])
+        known = np.repeat(np.arange(len(machine["counts"])), machine["counts"])
+        return self.learn(everything, np.concatenate([known, labels]), setting, counted)
 
     def scores(self, rows: np.ndarray, machine: dict[str, np.ndarray]) -> np.ndarray:
         """Return (window class) scores of (window component) rows, given the arrays of `learn`."""
@@ -138,6 +163,24 @@ class LinearOptions:
         if len(coefficients) == 1:  # two classes: one row of log-odds, shared out between both
             coefficients = np.concatenate([-coefficients, coefficients]) / 2
             intercepts = np.concatenate([-intercepts, intercepts]) / 2
+        return {"coefficients": coefficients, "intercepts": intercepts}
+
+    def calibrated(
+        self,
+        machine: dict[str, np.ndarray],
+        rows: np.ndarray,
+        labels: np.ndarray,
+        counts: np.ndarray,
+        setting: dict[str, float],
+        temperature: float,
+    ) -> dict[str, np.ndarray]:
+        """Return the machine with its layer learnt again from a person's rows (`personal_layer`).
+
+        Args:
+            rows: (window component). labels: (window) positions among the classes learnt. counts: (window) weights.
+        """
+        layer = machine["coefficients"], machine["intercepts"]
+        coefficients, intercepts = personal_layer(*layer, rows, labels, counts, temperature)
         return {"coefficients": coefficients, "intercepts": intercepts}
 
     def scores(self, rows: np.ndarray, machine: dict[str, np.ndarray]) -> np.ndarray:

@@ -36,6 +36,8 @@ class TrainingFacts(BaseModel):
         study, digest: the study's name and digest; None where features were given without one.
         simulated: whether its people were; None where that is not known.
         adapted_windows: unlabelled windows it was adapted to, 0 where it was not; adapted_study: their study.
+        calibrated_takes, neutral_takes: one person's labelled takes that it was calibrated to, and their neutral ones;
+            calibrated_study, calibrated_subject: where from and who.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +51,10 @@ class TrainingFacts(BaseModel):
     n_microphones: Annotated[int, Field(ge=1, le=64)] = 1
     adapted_windows: int = 0
     adapted_study: str | None = None
+    calibrated_takes: int = 0
+    neutral_takes: int = 0
+    calibrated_study: str | None = None
+    calibrated_subject: str | None = None
 
 
 class EstimatorFacts(BaseModel):
@@ -183,6 +189,13 @@ def model_card(description: Description, front_end: str, probe: str, scores: str
     if training.adapted_windows:
         of = f" of the study {training.adapted_study!r}" if training.adapted_study else ""
         lines.append(f"Adapted to {training.adapted_windows} unlabelled windows{of}.")
+    if training.calibrated_takes or training.neutral_takes:
+        whose = f" of subject {training.calibrated_subject} of the study {training.calibrated_study!r}"
+        lines.append(
+            f"Calibrated to one person: {training.calibrated_takes} labelled and {training.neutral_takes} neutral takes"
+            + (whose if training.calibrated_study else "")
+            + ". On other people it is somewhat worse than before."
+        )
     lines += ["", "## Scores", scores or "None are stated here: `mien evaluate` measures them on people never heard."]
     lines += [
         "",
