@@ -1,5 +1,7 @@
 """One contract, run over every method: a new one joins by its row in `METHODS`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ QUICK = {
     "facer": {"width": 2, "attention_units": 4, "classifier_hidden": (16,), "epochs": 6, "adaptation_epochs": 2},
     "resnet": {"width": 2, "epochs": 6},
     "xhar": {"width": 2, "epochs": 6, "adaptation_epochs": 2},
+    "dann": {"width": 2, "epochs": 6, "adaptation_epochs": 2},
     "sonicface": {"n_filters": 8, "epochs": 30, "batch_size": 16},
     "svm": {},
     "linear": {},
@@ -169,6 +172,58 @@ def test_adapting_after_loading_is_adapting_before_saving(fitted, unseen, name):
     again = method.estimator.from_state(fitted[name].options, 0, *fitted[name].state())
     expected = fitted[name].adapt(unseen.values).predict_proba(unseen.values)
     np.testing.assert_array_equal(again.adapt(unseen.values).predict_proba(unseen.values), expected)
+
+
+def odd_person(seed=11, n_each=6):
+    """Return windows of one person who shows class 0 as others show 1, and 1 as others show 0."""
+    windows = toy_windows(seed=seed, n_people=1, n_each=n_each)
+    return replace(windows, labels=np.array([1, 0, 2])[windows.labels], groups=np.arange(len(windows)))
+
+
+def accuracy(made, windows):
+    return (made.predict_proba(windows.values).argmax(axis=1) == windows.labels).mean()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_calibrating_gives_a_new_one_and_leaves_the_old_as_it_was(fitted, unseen, name):
+    old, own = fitted[name], odd_person()
+    before = old.predict_proba(unseen.values)
+    new = old.calibrate(own.values, own.labels, own.groups)
+    np.testing.assert_array_equal(old.predict_proba(unseen.values), before)
+    assert np.abs(new.predict_proba(unseen.values) - before).max() > 1e-6
+    again = old.calibrate(own.values, own.labels, own.groups)
+    np.testing.assert_array_equal(again.predict_proba(unseen.values), new.predict_proba(unseen.values))
+    loaded = METHODS[name].estimator.from_state(new.options, 0, *new.state())
+    np.testing.assert_array_equal(loaded.predict_proba(unseen.values), new.predict_proba(unseen.values))
+
+
+@pytest.mark.parametrize("name", ["svm", "linear", "mien", "sonicface"])
+def test_a_person_who_shows_two_classes_the_other_way_round_is_learnt(fitted, name):
+    """Where all other people agree, only labels of this one's can tell; judged on other windows of theirs."""
+    own = odd_person(n_each=12)
+    taught, judged = own.take(own.groups % 2 == 0), own.take(own.groups % 2 == 1)
+    assert accuracy(fitted[name], judged) < 0.5
+    assert accuracy(fitted[name].calibrate(taught.values, taught.labels, taught.groups), judged) > 0.8
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_calibrating_to_one_person_forgets_no_other(fitted, unseen, name):
+    own = toy_windows(seed=11, n_people=1, n_each=1)
+    calibrated = fitted[name].calibrate(own.values, own.labels, np.arange(len(own)))
+    assert accuracy(calibrated, unseen) >= accuracy(fitted[name], unseen) - 0.06
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_calibrating_refuses_what_cannot_teach(fitted, name):
+    own = odd_person(n_each=1)
+    with pytest.raises(ModelError, match="class numbers 0 to 2"):
+        fitted[name].calibrate(own.values, own.labels + 1, own.groups)
+    with pytest.raises(ModelError, match="at least one"):
+        fitted[name].calibrate(own.values[:0], own.labels[:0], own.groups[:0])
+    with pytest.raises(ModelError, match="one each"):
+        fitted[name].calibrate(own.values, own.labels[:1], own.groups)
+    with pytest.raises(ModelError, match=r"fitted to \(2, 6, 8\)"):
+        fitted[name].calibrate(own.values[:, :, :, :-1], own.labels, own.groups)
 
 
 def test_every_method_says_whether_it_adapts():

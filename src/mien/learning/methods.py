@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from mien.errors import ModelError
 from mien.learning.augmentation import Augmentation
 from mien.learning.classical import ClassicalClassifier
+from mien.learning.dann import DannClassifier, DannOptions
 from mien.learning.facer import FacerClassifier, FacerOptions
 from mien.learning.loop import Training
 from mien.learning.machines import LinearOptions, SvmOptions
@@ -64,6 +65,13 @@ METHODS: dict[str, Method] = {
         "ResNet-18 with domain discriminators behind a reversed gradient (after XHAR)",
         XharClassifier,
         XharOptions(),
+        Spectrogram(),
+        adapts=True,
+    ),
+    "dann": Method(
+        "ResNet-18 with domain-adversarial training (skada's DANN)",
+        DannClassifier,
+        DannOptions(),
         Spectrogram(),
         adapts=True,
     ),
