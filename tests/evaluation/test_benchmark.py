@@ -175,6 +175,15 @@ def test_what_is_written_can_be_read_and_says_where_it_came_from(tmp_path):
         read_results(tmp_path / "nowhere")
 
 
+def test_the_first_folds_alone_are_scored_as_among_all(results):
+    first = run(first_folds=1)
+    assert set(first.predictions["fold"]) == {0}
+    among_all = results.predictions[results.predictions["fold"] == 0].reset_index(drop=True)
+    pd.testing.assert_frame_equal(first.predictions.reset_index(drop=True), among_all)
+    with pytest.raises(SplitError, match="first_folds=0"):
+        run(first_folds=0)
+
+
 def test_mixed_windows_is_marked_and_scores_windows_only():
     found = evaluate(STUDY, METHODS, "mixed-windows", n_folds=3, features=BOTH, progress=False)
     assert set(found.predictions["scored_unit"]) == {"window"} and set(found.predictions["adaptation"]) == {"none"}

@@ -39,6 +39,7 @@ def evaluate(
     validation_fraction: float = 0.2,
     neutral: str = "class",
     n_representations: int = 0,
+    first_folds: int | None = None,
     n_jobs: int = 1,
     progress: bool = True,
     out: Path | None = None,
@@ -60,6 +61,7 @@ def evaluate(
         neutral: "class", or "reference": takes labelled neutral are only clips to calibrate with (see `Plan`).
         n_representations: windows of each side whose representations are written to `out/representations`, of every
             network as trained and of adaptations that make one model per fold.
+        first_folds: score only so many of the folds, for a first look or a single split; None scores all.
         out: folder for results.csv, predictions.csv, timings.csv (seconds of processor time) and run.json; finished
             jobs wait in `out/partial`.
         resume: go on where an interrupted run of the same plan stopped.
@@ -69,7 +71,16 @@ def evaluate(
         StudyError: `out` holds an unfinished run (resume it or choose another folder), or one of another plan; or
             representations are to be kept, and there is no `out`.
     """
-    plan = Plan(protocol, n_folds, tuple(seeds), tuple(adaptations), validation_fraction, neutral, n_representations)
+    plan = Plan(
+        protocol,
+        n_folds,
+        tuple(seeds),
+        tuple(adaptations),
+        validation_fraction,
+        neutral,
+        n_representations,
+        first_folds,
+    )
     if n_representations and out is None:
         raise StudyError(f"{n_representations} representations are to be kept; say where with out=FOLDER")
     factories = _factories(study, methods, front_ends or {}, options or {})
@@ -172,7 +183,7 @@ def _jobs(study: Study, features: Mapping[str, Features], plan: Plan) -> Iterato
                 validation_fraction=plan.validation_fraction,
                 windows=known.row,
             )
-            for split in splits:
+            for split in splits[: plan.first_folds]:
                 if split.leaks:
                     yield Job(method, seed, split, ("none",), neutral, plan.n_representations)
                     continue

@@ -28,6 +28,7 @@ class Plan:
         neutral: "class": takes labelled neutral are learnt and scored like others; "reference": they are neither, and
             serve only as the neutral clip of `calibrated-N`.
         n_representations: windows of each side whose representations are kept.
+        first_folds: how many of the folds are scored; None scores all.
 
     Raises:
         SplitError: no seed, no adaptation, or an unknown one.
@@ -40,6 +41,7 @@ class Plan:
     validation_fraction: float = 0.2
     neutral: str = "class"
     n_representations: int = 0
+    first_folds: int | None = None
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
@@ -50,6 +52,8 @@ class Plan:
             raise SplitError(f"adaptations {self.adaptations} were asked for; one or more different ones are needed")
         if self.neutral not in NEUTRAL_AS:
             raise SplitError(f"neutral={self.neutral!r} was asked for; choose from {', '.join(NEUTRAL_AS)}")
+        if self.first_folds is not None and self.first_folds < 1:
+            raise SplitError(f"first_folds={self.first_folds} was asked for; one or more, or None for all")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
