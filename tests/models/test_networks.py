@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mien.models.facer import Facer, FacerShape, TwoLayerClassifier
-from mien.models.temporal import TemporalNetwork, TemporalShape
+from mien.models.temporal import TemporalBlock, TemporalNetwork, TemporalShape
 
 NETWORKS = {
     "facer": lambda: Facer((2, 12, 20), 5, FacerShape(width=4)),
@@ -72,6 +72,14 @@ def test_classifiers_hidden_layers_are_not_linear():
     assert not torch.allclose(scores[0] + scores[2], 2 * scores[1], atol=1e-3)
 
 
-def test_temporal_network_has_about_a_hundred_thousand_weights():
+def test_temporal_networks_weights_are_those_of_its_layers():
     n_weights = sum(weights.numel() for weights in TemporalNetwork((2, 12, 20), 6).parameters())
-    assert 70_000 < n_weights < 130_000
+    stem, block, head = 3 * 24 * 96 + 2 * 96, 2 * (3 * 96 * 96 + 2 * 96), 2 * 96 * 6 + 6
+    assert n_weights == stem + 3 * block + head
+
+
+def test_temporal_block_starts_from_what_it_is_given():
+    block = TemporalBlock(4, dropout=0.0).eval()
+    torch.nn.init.zeros_(block.inner[-1].weight)
+    moments = torch.rand(2, 4, 20)
+    assert torch.equal(block(moments), moments)
