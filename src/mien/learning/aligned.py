@@ -106,6 +106,12 @@ class AlignedClassifier:
             adapted.base.temperature = fit_temperature(adapted.base.logits(held.values), held.labels)
         return adapted
 
+    def calibrate(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Self:
+        """Return a new estimator calibrated to one person's windows; arguments as for `NetworkClassifier.calibrate`."""
+        calibrated = copy.copy(self)
+        calibrated.base = self.base.calibrate(values, labels, groups)
+        return calibrated
+
     def represent(self, values: np.ndarray) -> np.ndarray:
         """Return (window feature) float32."""
         return self.base.represent(values)
