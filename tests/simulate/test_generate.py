@@ -112,7 +112,9 @@ def test_a_face_kit_is_read_where_its_folder_is_named(tmp_path, monkeypatch):
     options = SimulationOptions(face_folder=str(tmp_path / "kit"))
     with pytest.raises(MienError, match="kit"):
         stage_for(options)
-    monkeypatch.setattr("mien.simulate.stage.read_ict", lambda folder: ball_face())
+    (tmp_path / "kit" / "FaceXModel").mkdir(parents=True)
+    (tmp_path / "kit" / "FaceXModel" / "generic_neutral_mesh.obj").touch()
+    monkeypatch.setattr("mien.simulate.faces.read_ict", lambda folder: ball_face())
     stage = stage_for(options)
     assert stage.face_facts()["name"] == "ball" and options.to_json()["face_folder"] == "kit"
     assert stage.face_facts() == ball_stage().face_facts()

@@ -110,7 +110,7 @@ def test_the_mean_face_stands_above_the_noise_as_the_level_says(level, expected_
             attitude_deg=np.zeros_like(played.performance.attitude_deg),
         )
         speaker_m = stage.speaker_m(stage.face.neutral, place.distance_m, 0.11, 0.0)
-        channel, delays_s = face_channel(stage, person, stage.face.neutral, still, speaker_m, masked=False)
+        channel, delays_s = face_channel(stage, stage.face, person, stage.face.neutral, still, speaker_m, masked=False)
         played = dataclasses.replace(
             played, person=person, performance=still, face_channel=channel, delays_s=delays_s, speaker_m=speaker_m,
             echoes=(), wavering=np.zeros_like(played.wavering),
@@ -165,7 +165,7 @@ def test_an_approaching_head_raises_the_pitch_of_a_tone():
         played.performance, intensities=0 * played.performance.intensities, towards_m=0.05 * time_s
     )
     shape = stage.face.shape(played.person.identity)
-    channel, delays_s = face_channel(stage, played.person, shape, moving, played.speaker_m, masked=False)
+    channel, delays_s = face_channel(stage, stage.face, played.person, shape, moving, played.speaker_m, masked=False)
     near = dataclasses.replace(played, face_channel=channel, delays_s=delays_s)
     phase_rad = np.unwrap(np.angle(channel[:, 0, 1]))
     assert np.polyfit(time_s, phase_rad, 1)[0] / (2 * np.pi) == pytest.approx(2 * 0.05 * 20_000 / 343, rel=0.1)

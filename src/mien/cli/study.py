@@ -25,9 +25,16 @@ def simulate(
         str | None, typer.Option("--device", help="A phone's name, 'reference', or nothing for what the level says.")
     ] = None,
     facets: Annotated[int, typer.Option("--facets", help="Facets of the face, 6000 to 60000.")] = 8_000,
+    face: Annotated[str, typer.Option("--face", help="own or makehuman.")] = "own",
     face_folder: Annotated[
-        Path | None, typer.Option("--face-folder", help="An ICT-FaceKit folder, for its faces instead of our own.")
+        Path | None, typer.Option("--face-folder", help="A folder of ICT-FaceKit or of MakeHuman, for its faces.")
     ] = None,
+    shape_noise_mm: Annotated[
+        float, typer.Option("--shape-noise-mm", help="Random relief on each face, beyond the model's own variety.")
+    ] = 0.0,
+    field_noise: Annotated[
+        float, typer.Option("--field-noise", help="How differently each person's action units move, as a share.")
+    ] = 0.0,
     men: Annotated[int | None, typer.Option("--men", min=0, help="How many are men; half when not given.")] = None,
     band_hz: Annotated[tuple[float, float], typer.Option("--band-hz", metavar="LOW HIGH", help="The chirp's band.")] = (
         19_000.0,
@@ -64,7 +71,10 @@ def simulate(
         n_microphones=microphones,
         device=device,
         n_facets=facets,
+        face=face,
         face_folder=None if face_folder is None else str(face_folder),
+        shape_noise_mm=shape_noise_mm,
+        field_noise=field_noise,
         sex_counts=None if men is None else (men, subjects - men),
         probe=sonicface_probe(chirp) if tones else chirp,
         seed=seed,

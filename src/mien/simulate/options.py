@@ -17,6 +17,8 @@ from mien.simulate.render import frame_period_s, harmonics, parts_of
 from mien.simulate.scene import MICROPHONES_M, place_named
 
 MASKS = ("open", "mask")
+FACES = ("own", "makehuman")
+_LATER: dict[str, Any] = {"face": "own", "identity_spread": 1.0, "shape_noise_mm": 0.0, "field_noise": 0.0}
 LONGEST_S = 600.0
 
 
@@ -36,8 +38,13 @@ class SimulationOptions:
         device: a phone's name, `reference`, or None for what the level states: the reference, or one of the measured
             phones per person.
         n_facets: about how many triangles the face has, 6000 to 60000; 24000 halve the error of 8000.
-        face_folder: folder of an ICT-FaceKit whose faces are taken instead of the simulator's own; `n_facets` is then
-            the kit's.
+        face: `own`, or `makehuman` for the second face that ships, whose number of facets is its own.
+        face_folder: folder of an ICT-FaceKit, or of MakeHuman's files, whose faces are taken instead; `n_facets` is
+            then the folder's.
+        identity_spread: times the standard deviations of the face's identity modes.
+        shape_noise_mm: root mean square of a random smooth relief added to each person's face, beyond its modes.
+        field_noise: root mean square of how far each action unit of each person departs from the face model's, as a
+            share of its displacement; smooth over the face, in size and direction (`variety.vary_face`).
         probe: a chirp, pure tones, or both at once.
         n_microphones: 1 (1 cm from the loudspeaker), or 2 (another at the phone's lower edge, 14 cm away).
         sex_counts: men and women, whose sum is `n_subjects`; None for half of each.
@@ -65,7 +72,11 @@ class SimulationOptions:
     n_neutral_takes: int = 0
     device: str | None = None
     n_facets: int = 8000
+    face: str = "own"
     face_folder: str | None = None
+    identity_spread: float = 1.0
+    shape_noise_mm: float = 0.0
+    field_noise: float = 0.0
     probe: Probe = field(default_factory=Chirp)
     n_microphones: int = 1
     sex_counts: tuple[int, int] | None = None
@@ -86,6 +97,13 @@ class SimulationOptions:
         ):
             _check_whole(name, getattr(self, name), least, most)
         _check_between("duration_s", self.duration_s, 0.2, LONGEST_S)
+        _check_between("identity_spread", self.identity_spread, 0.0, 3.0)
+        _check_between("shape_noise_mm", self.shape_noise_mm, 0.0, 10.0)
+        _check_between("field_noise", self.field_noise, 0.0, 1.0)
+        if self.face not in FACES:
+            raise StudyError(f"face {self.face!r} is unknown; known are {', '.join(FACES)}")
+        if self.face_folder is not None and self.face != FACES[0]:
+            raise StudyError(f"face {self.face!r} and a face_folder were both asked for; give one of them")
         _check_between("clock_spread_ppm", self.clock_spread_ppm, 0.0, 1000.0)
         _check_between("input_gain_db", self.input_gain_db, -60.0, 60.0)
         allowed = tuple(word for word in RECIPES if word != NEUTRAL)
@@ -118,10 +136,16 @@ class SimulationOptions:
         return self.n_subjects * self.n_takes_per_subject * per_take
 
     def to_json(self) -> dict[str, Any]:
-        """Return every option as plain JSON values; of the face's folder its name, since its place tells nothing."""
+        """Return every option as plain JSON values; of the face's folder its name, since its place tells nothing.
+
+        Options that came after the first release are left out where they are at their default, so that what was
+        simulated before them is known again.
+        """
         values: dict[str, Any] = {}
         for name in (entry.name for entry in fields(self)):
             value = getattr(self, name)
+            if name in _LATER and value == _LATER[name]:
+                continue
             if name == "probe":
                 value = probe_to_json(value)
             if name == "face_folder" and value is not None:

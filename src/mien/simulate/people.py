@@ -99,7 +99,14 @@ class Person:
 
 
 def make_person(
-    subject: str, sex: str, face: FaceModel, level: Level, rng: np.random.Generator, *, clock_spread_ppm: float = 0.0
+    subject: str,
+    sex: str,
+    face: FaceModel,
+    level: Level,
+    rng: np.random.Generator,
+    *,
+    clock_spread_ppm: float = 0.0,
+    identity_spread: float = 1.0,
 ) -> Person:
     """Draw one person. The same generator state gives the same person.
 
@@ -109,6 +116,7 @@ def make_person(
         face: gives the number of modes and the names of the units.
         level: gives the spread of style, the rule for the phone's position and whether phones differ.
         clock_spread_ppm: standard deviation of `Person.clock_ppm` between people.
+        identity_spread: times the standard deviations of identity.
     """
     sign = 1.0 if sex == "male" else -1.0
     identity = _two_groups(rng.standard_normal(face.n_modes), sign, larger(face))
@@ -120,7 +128,7 @@ def make_person(
     return Person(
         subject=subject,
         sex=sex,
-        identity=identity,
+        identity=identity_spread * identity,
         unit_gains=np.exp(style[unit_of_name] + sides * lean[unit_of_name] / 2),
         head_gains={name: 1 + HEAD_VARIATION * rng.standard_normal(3) for name in ALL_EXPRESSIONS},
         placement=place_phone(level, rng),

@@ -7,19 +7,19 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from mien.simulate.face import FaceModel
+from mien.simulate.faces import face_for
 from mien.simulate.geometry import delays_between
-from mien.simulate.ict import read_ict
 from mien.simulate.levels import Level
 from mien.simulate.mask import Mask, cut_mask
 from mien.simulate.options import SimulationOptions
-from mien.simulate.own_face import own_face
 from mien.simulate.people import NOMINAL_DISTANCE_M, NOMINAL_DROP_M, Person, draw_sexes, make_person
 from mien.simulate.phones import Phone, phone_named
 from mien.simulate.render import harmonics, interpolation_matrix, parts_of
 from mien.simulate.scatter import channel_frequencies, scatter_frames
 from mien.simulate.scene import DIRECT_OVER_FACE_DB, MICROPHONES_M, SPEED_OF_SOUND_M_S, FaceEcho
+from mien.simulate.variety import vary_face
 
-_PERSON, _SEXES = 1, 3
+_PERSON, _SEXES, _VARIETY = 1, 3, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +119,15 @@ class Stage:
             self.level,
             rng,
             clock_spread_ppm=self.options.clock_spread_ppm,
+            identity_spread=self.options.identity_spread,
         )
+
+    def face_of(self, subject_index: int) -> FaceModel:
+        """Return the face model of a person: that of all, unless shape or action units are varied beyond it."""
+        options = self.options
+        if options.shape_noise_mm == 0.0 and options.field_noise == 0.0:
+            return self.face
+        return _varied(self, subject_index)
 
     def phone_of(self, person: Person) -> Phone:
         return phone_named(self.options.device or person.phone)
@@ -132,5 +140,11 @@ def stage_for(options: SimulationOptions) -> Stage:
     Raises:
         MienError: the folder that was named holds no face model.
     """
-    face = own_face(options.n_facets) if options.face_folder is None else read_ict(options.face_folder)
-    return Stage(options, face)
+    return Stage(options, face_for(options))
+
+
+@lru_cache(maxsize=2)
+def _varied(stage: Stage, subject_index: int) -> FaceModel:
+    options = stage.options
+    rng = np.random.default_rng(np.random.SeedSequence((options.seed, _VARIETY, subject_index)))
+    return vary_face(stage.face, rng, shape_noise_m=1e-3 * options.shape_noise_mm, field_noise=options.field_noise)

@@ -9,6 +9,7 @@ import numpy as np
 from mien.errors import StudyError
 from mien.labels import action_unit_column
 from mien.probe import PureTones
+from mien.simulate.face import FaceModel
 from mien.simulate.geometry import delays_between, place_head
 from mien.simulate.options import PlannedTake
 from mien.simulate.people import Person
@@ -101,7 +102,8 @@ def play(
     seeds = np.random.SeedSequence((options.seed, _TAKE, plan.subject_index, plan.take_index))
     rng = np.random.default_rng(seeds)
     person = stage.person(plan.subject_index)
-    shape = stage.face.shape(person.identity)
+    face = stage.face_of(plan.subject_index)
+    shape = face.shape(person.identity)
     place = person.placement
     speaker_m = stage.speaker_m(shape, place.distance_m, place.drop_m, place.side_m)
 
@@ -121,7 +123,7 @@ def play(
     take = Take(plan.expression, options.duration_s, options.release)
     performance = perform(take, person, stage.face.unit_names, level, time_s, rng)
     if kept is None:
-        kept = face_channel(stage, person, shape, performance, speaker_m, plan.mask == "mask")
+        kept = face_channel(stage, face, person, shape, performance, speaker_m, plan.mask == "mask")
     channel, delays_s = kept
     if draw:
         others = (options.seed, _TAKE, plan.subject_index, plan.take_index, draw)
@@ -165,6 +167,7 @@ def surroundings(
 
 def face_channel(
     stage: Stage,
+    face: FaceModel,
     person: Person,
     shape: np.ndarray,
     performance: Performance,
@@ -172,7 +175,6 @@ def face_channel(
     masked: bool,
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """Return (time channel freq) what face and mask scatter, and the delays between which all of it lies."""
-    face = stage.face
     frames = face.pose_frames(shape, performance.intensities)
     reflectivity = np.where(stage.hair, face.reflectivity * (person.hair_reflectivity / 0.35), face.reflectivity)
     towards = speaker_m - shape[face.landmarks["nose_tip"]]
