@@ -6,18 +6,22 @@ import importlib
 import pytest
 import torch
 
+from mien.errors import ModelError
+from mien.models.adversarial import AdversarialNetwork, DomainDiscriminator
 from mien.models.facer import Facer, FacerShape, TwoLayerClassifier
+from mien.models.sonicface import SonicFaceNetwork, SonicFaceShape
 from mien.models.temporal import TemporalBlock, TemporalNetwork, TemporalShape
 
 NETWORKS = {
     "facer": lambda: Facer((2, 12, 20), 5, FacerShape(width=4)),
     "facer with self-attention": lambda: Facer((2, 12, 20), 5, FacerShape(width=4, attention="self")),
     "resnet": lambda: Facer((2, 12, 20), 5, FacerShape(width=4, attention="none")),
+    "sonicface": lambda: SonicFaceNetwork((2, 12, 20), 5, SonicFaceShape(n_filters=8)),
     "temporal": lambda: TemporalNetwork((2, 12, 20), 5, TemporalShape(n_filters=8)),
 }
 
 
-@pytest.mark.parametrize("module", ["blocks", "facer", "temporal"])
+@pytest.mark.parametrize("module", ["adversarial", "blocks", "facer", "sonicface", "temporal"])
 def test_examples(module):
     assert doctest.testmod(importlib.import_module(f"mien.models.{module}")).failed == 0
 
@@ -83,3 +87,47 @@ def test_temporal_block_starts_from_what_it_is_given():
     torch.nn.init.zeros_(block.inner[-1].weight)
     moments = torch.rand(2, 4, 20)
     assert torch.equal(block(moments), moments)
+
+
+def test_sonicface_hears_cells_and_tones_apart():
+    """The tones' convolutions see the last rows and nothing else, the cells' the others."""
+    network = NETWORKS["sonicface"]().eval()
+    images = torch.randn(2, 2, 12, 20)
+    other = images.clone()
+    other[:, :, -3:] = torch.randn(2, 2, 3, 20)
+    same = (network(images).representation == network(other).representation).all(dim=0)
+    assert same.tolist() == [True] * 16 + [False] * 16
+
+
+def test_sonicface_refuses_windows_without_range_cells():
+    with pytest.raises(ModelError, match="have 3 rows, of which 3 should be tones.*chirp-and-tones"):
+        SonicFaceNetwork((2, 3, 20), 5)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
+def test_the_discriminator_learns_forwards_and_the_network_backwards(strength):
+    """The gradient of the domains' loss at the representation is that without reversal, times minus the strength."""
+    network = AdversarialNetwork(NETWORKS["resnet"](), DomainDiscriminator(32, 5, 8)).eval()
+    images = torch.randn(4, 2, 12, 20)
+    outputs = network(images)
+    plain, probabilities = outputs.representation.detach().requires_grad_(), outputs.logits.detach().softmax(dim=1)
+    network.discriminator(plain, probabilities).square().sum().backward()
+    expected = [weights.grad.clone() for weights in network.discriminator.parameters()]
+    network.zero_grad()
+    outputs.representation.retain_grad()
+    network.domain_logits(outputs, strength).square().sum().backward()
+    torch.testing.assert_close(outputs.representation.grad, -strength * plain.grad)
+    for weights, gradient in zip(network.discriminator.parameters(), expected, strict=True):
+        torch.testing.assert_close(weights.grad, gradient)
+    head = network.network.head.weight.grad
+    assert head is None or not head.any()
+
+
+def test_a_discriminator_per_class_sees_the_share_of_its_class():
+    made = DomainDiscriminator(8, 3, 16)
+    representation, certain = torch.randn(5, 8), torch.eye(3)[[1] * 5]
+    seen = made(representation, certain)
+    torch.testing.assert_close(seen[:, 1:2], made.heads[1](representation))
+    for k in (0, 2):
+        torch.testing.assert_close(seen[:, k : k + 1], made.heads[k](torch.zeros(5, 8)))
+    assert DomainDiscriminator(8, 3, 16, "one")(representation, certain).shape == (5, 1)

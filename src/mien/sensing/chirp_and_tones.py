@@ -30,6 +30,8 @@ class ChirpAndTones:
     ``-4 pi d f / c`` when a reflector recedes by d, and shifts in frequency while it moves. Profile and tones are
     divided by the neutral face's root mean square, in its microphone, as the chirp hears it within the gate.
 
+    Against a clip the tones' direct path must be that of the clip to a hundredth: it is as strong as thirty faces.
+
     Args:
         window_s, hop_s, near_m, far_m, cells_per_range_cell, taper, direct_path_m, temperature_c: as `RangeProfile`.
         neutral: "take" is the mean before ``facts["neutral_until_s"]`` (0.15 s if absent), "clip" that of a recording
@@ -70,11 +72,8 @@ class ChirpAndTones:
         """
         rows, n_cells, echoes = self._rows(recording)
         reference = self._reference(rows, echoes, recording, neutral)
-        cells = reference[..., :n_cells]
-        # A cell's phase is taken relative to the neutral face's; a tone's reference is the direct path, already at 0.
-        size = np.maximum(np.abs(reference), np.finfo(float).tiny)
-        turn = np.where(np.arange(rows.shape[-1]) < n_cells, reference.conj() / size, 1)
-        changes = (rows - reference) * turn / level_of(cells)
+        changes = (rows - reference) * _turned_back(reference, n_cells, echoes.sync.channel)
+        changes /= level_of(reference[..., :n_cells])
         period_s = echoes.grid.chirp.period_s
         windows = windows_of(rows.shape[1], period_s, self.window_s, self.hop_s)
         index = windows.first[:, None] + np.arange(windows.n_periods)
@@ -84,7 +83,7 @@ class ChirpAndTones:
         return window_features(values, axes, self, echoes, windows)
 
     def _rows(self, recording: Recording) -> tuple[np.ndarray, int, Echoes]:
-        """Return (channel period row) range cells and tones relative to direct paths, how many cells, the echoes."""
+        """Return (channel period row) range cells and tones relative to the direct path, how many cells, the echoes."""
         tones = tones_of(recording)
         profile, _, echoes = self._ranging().profile(recording)
         envelopes = tone_envelopes(recording, tones, echoes)
@@ -106,6 +105,21 @@ class ChirpAndTones:
                 f"recording {len(rows)} and {rows.shape[-1]}; record both alike"
             )
         return reference
+
+
+def _turned_back(reference: np.ndarray, n_cells: int, channel: int) -> np.ndarray:
+    """Return (channel 1 row) what turns each row's phase back to that of the neutral face.
+
+    A cell's phase is turned by the neutral face's in that cell. A tone is divided by what stands still in the channel
+    that was synchronised to: the tone's direct path for the most part, as the cells' is 1 already.
+
+    Args:
+        reference: (channel 1 row) of the neutral face.
+    """
+    cells, still = reference[..., :n_cells], reference[channel, :, n_cells:]
+    back = cells.conj() / np.maximum(np.abs(cells), np.finfo(float).tiny)
+    tones = np.broadcast_to(1 / still, (len(reference), *still.shape))
+    return np.concatenate([back, tones], axis=-1)
 
 
 def tones_of(recording: Recording) -> PureTones:

@@ -13,14 +13,14 @@ BESIDE_HZ = 250.0
 
 
 def tone_envelopes(recording: Recording, tones: PureTones, echoes: Echoes) -> np.ndarray:
-    """Return (channel period tone) complex amplitudes relative to what stands still.
+    """Return (channel period tone) complex amplitudes relative to the chirp's direct path.
 
     ``A_k = sum_n w(n) x(n) exp(-2 pi j f t_n) / sum_n w(n)`` over one period's samples with a Hann window; t_n is the
-    emitter's time, which the chirp's synchronisation gives. Divided by the mean over the recording in the channel that
-    was synchronised to, the direct path for the most part, so that loudspeaker, clock and volume drop out. A reflector
-    of amplitude a, relative to the direct path, at distance d adds ``a exp(-4 pi j d f / c)``.
+    emitter's time, which the chirp's synchronisation gives. Divided by the chirp's direct path, so that volume and
+    trigger drop out; what the device makes of the tone beside the chirp stays, and is the same in all its recordings.
 
-    The frame of a period that the recording's ends cut is moved to lie within it.
+    The frame of a period that the recording's ends cut is moved to lie within it. It sees another part of the chirp's
+    skirt, which is some -60 dB of the tone.
 
     Args:
         recording: at least one period long.
@@ -28,22 +28,21 @@ def tone_envelopes(recording: Recording, tones: PureTones, echoes: Echoes) -> np
         echoes: of the same recording.
 
     Raises:
-        ProbeNotFound: a tone does not stand above its surroundings.
+        ProbeNotFound: a tone does not stand above its surroundings in the channel that was synchronised to.
     """
     tones_hz = np.array(tones.tones_hz)
     beside = _amplitudes(recording, tones_hz - BESIDE_HZ, echoes)
     found = _amplitudes(recording, tones_hz, echoes)
     channel = echoes.sync.channel
-    still = found[channel].mean(axis=0)
     floor = np.median(np.abs(beside[channel]), axis=0)
-    ratio = np.abs(still) / np.maximum(floor, np.finfo(float).tiny)
+    ratio = np.abs(found[channel].mean(axis=0)) / np.maximum(floor, np.finfo(float).tiny)
     if (ratio < LEAST_TONE_TO_FLOOR).any():
         weakest = int(np.argmin(ratio))
         raise ProbeNotFound(
             f"no tone at {tones_hz[weakest]:g} Hz: it is {ratio[weakest]:.1f} times what lies beside it, "
             f"{LEAST_TONE_TO_FLOOR:g} are needed; play the tone louder or state the probe that was played"
         )
-    return found / still
+    return found / echoes.direct_amplitude
 
 
 def _amplitudes(recording: Recording, tones_hz: np.ndarray, echoes: Echoes) -> np.ndarray:
