@@ -1,7 +1,8 @@
 """Figures of results: functions from tables to matplotlib figures, in one look.
 
 Each is drawn for a column about 340 pixels wide, so that it stays readable on a phone; a page puts several beside each
-other. Colours are those of Okabe and Ito (2008), told apart without colour vision; shapes differ as well.
+other. The first six colours are those of Okabe and Ito (2008), told apart without colour vision; shapes differ as
+well.
 """
 
 import math
@@ -27,14 +28,14 @@ from mien.evaluation.metrics import (
 from mien.evaluation.statistics import Interval
 
 INK, MUTED, LINE = "#1b1f24", "#66707a", "#d5dae0"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a5a2b", "#4d5560")
 PAGES = (("#ffffff", "#0072b2", "#d55e00"), ("#171b21", "#4aa8e0", "#f08042"))
 """Card and first two hues of a light and of a dark page, as in report.css."""
 
 DIGITS = {(True, False): "#010101", (False, True): "#fefefe", (True, True): "#000000", (False, False): "#ffffff"}
 """(black on the light page, black on the dark one) -> colour; the page turns the first two over when it is dark."""
 
-MARKERS = {"none": "o", "inductive": "^", "transductive": "s"}
+MARKERS = {"none": "o", "inductive": "^", "transductive": "s", "calibrated": "D"}
 WIDTH_IN, NARROW_IN = 3.6, 3.1
 LOOK: Any = {
     "font.size": 8,
@@ -114,7 +115,9 @@ def comparison_figure(
         jitter = level - 0.22 + rng.uniform(-0.06, 0.06, len(people))
         axes.plot(people, jitter, linestyle="", marker="o", markersize=3, color=colour, alpha=0.6, mew=0)
         axes.plot([interval.low, interval.high], [level, level], color=colour, linewidth=2.4, solid_capstyle="butt")
-        axes.plot(interval.estimate, level, marker=MARKERS.get(adaptation, "D"), markersize=6.5, color=colour, mew=0)
+        axes.plot(
+            interval.estimate, level, marker=MARKERS[adaptation.split("-")[0]], markersize=6.5, color=colour, mew=0
+        )
         note = "" if adaptation == "none" else f", {adaptation}"
         axes.text(0.0, level + 0.18, method + note, va="bottom", ha="left")
         axes.text(1.0, level + 0.18, f"{interval.estimate:.0%}", va="bottom", ha="right", fontweight="bold")

@@ -36,6 +36,23 @@ def confusion(truth: Sequence[str], predicted: Sequence[str], classes: Sequence[
     return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
+def confused_pairs(counts: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """Return one row per pair of classes: first, second, share of both that was named the other; largest first.
+
+    Example:
+        >>> confused_pairs(np.array([[8, 2], [4, 6]]), ["anger", "fear"]).values.tolist()
+        [['anger', 'fear', 0.3]]
+    """
+    n_shown, both = counts.sum(axis=1), counts + counts.T
+    rows = [
+        (classes[one], classes[other], both[one, other] / max(n_shown[one] + n_shown[other], 1))
+        for one in range(len(classes))
+        for other in range(one + 1, len(classes))
+    ]
+    table = pd.DataFrame(rows, columns=["first", "second", "share"])
+    return table.sort_values("share", ascending=False, kind="stable", ignore_index=True)
+
+
 def accuracy(counts: np.ndarray) -> np.ndarray:
     """Return the share on the diagonal of (... class class) counts."""
     return np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1))
@@ -172,6 +189,19 @@ def calibration_error(bins: pd.DataFrame) -> float:
     """
     weights = bins["n"] / bins["n"].sum()
     return float((weights * (bins["accuracy"] - bins["confidence"]).abs()).sum())
+
+
+def coverage_curve(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shares of units answered, surest first, and the share of each that was right.
+
+    Units of one confidence are answered together.
+    """
+    confidence = probabilities_of(predictions).max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    last_of_equals = np.append(np.diff(confidence[order]) != 0, True)
+    n_answered = np.arange(1, len(order) + 1)[last_of_equals]
+    correct = (predictions["truth"] == predictions["predicted"]).to_numpy()[order]
+    return n_answered / len(order), np.cumsum(correct)[last_of_equals] / n_answered
 
 
 def score(predictions: pd.DataFrame) -> dict[str, float]:

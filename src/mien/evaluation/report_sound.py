@@ -4,22 +4,19 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-import numpy as np
-
 from mien.datasets.extract import extract
 from mien.datasets.study import Study
 from mien.errors import MienError
+from mien.evaluation.examples import cleaning_of
 from mien.evaluation.figures_sound import cleaning_figure, echoes_figure, probe_figure, range_figure
 from mien.evaluation.inline import facts_html, figure_html, grid_html, svg
 from mien.evaluation.report_reading import Reading
 from mien.probe import SPEED_OF_SOUND_M_S, Chirp, Composite, Probe, describe, probe_from_json
-from mien.sensing.echoes import find_echoes, gated_waveforms
 from mien.sensing.features import FrontEnd
 from mien.sensing.front_ends import front_end_from_json
-from mien.sensing.range_gate import RangeGate, compress
+from mien.sensing.range_gate import RangeGate
 from mien.splits import missing
 
-SHOWN_RANGE_M = 0.9
 SHOWN_PERIODS = 2
 
 
@@ -65,31 +62,19 @@ def example_rows(reading: Reading, study: Study) -> dict[str, int]:
 
 def received(reading: Reading, study: Study, row: int) -> str:
     """Return one raw recording beside what cleaning leaves of it, and both over distance."""
-    recording = study.recording(row)
     gate = RangeGate()
-    echoes = find_echoes(recording, gate)
-    chirp, channel = echoes.grid.chirp, echoes.sync.channel
-    first = next(number for number, start_s in enumerate(echoes.period_start_s) if start_s >= 0)
-    start = round(echoes.period_start_s[first] * recording.rate_hz)
-    n_samples = round(SHOWN_PERIODS * chirp.samples_per_period)
-    raw = recording.samples[channel, start : start + n_samples].astype(np.float64)
-    cleaned = np.concatenate(gated_waveforms(echoes, gate)[channel, first : first + SHOWN_PERIODS])[: len(raw)]
+    found = cleaning_of(study.recording(row), gate, SHOWN_PERIODS)
     who = f"subject {study.table['subject'].iloc[row]}, {study.table['expression'].iloc[row]}"
     left = figure_html(
-        svg(cleaning_figure(raw[: len(cleaned)], cleaned, recording.rate_hz, chirp.band_hz), f"Raw and cleaned: {who}"),
+        svg(cleaning_figure(found.raw, found.cleaned, found.rate_hz, found.band_hz), f"Raw and cleaned: {who}"),
         f"{SHOWN_PERIODS} periods of one take ({who}): as recorded, and after band-pass, removal of the direct path "
-        f"({echoes.cancellation_db:.0f} dB) and the range gate ({100 * gate.near_m:g} to {100 * gate.far_m:g} cm). "
+        f"({found.cancellation_db:.0f} dB) and the range gate ({100 * gate.near_m:g} to {100 * gate.far_m:g} cm). "
         f"{reading.origin_words()}",
     )
-    range_m = np.linspace(gate.direct_path_m / 2, SHOWN_RANGE_M, 300)
-    delay_s = np.asarray(gate.delay_s(range_m))
-    profiles = [
-        np.abs(compress(spectra[channel], echoes.grid, delay_s)).mean(axis=0)
-        for spectra in (echoes.raw, echoes.cleaned)
-    ]
+    kept_m = gate.near_m, gate.far_m
     right = figure_html(
-        svg(range_figure(profiles[0], profiles[1], range_m, (gate.near_m, gate.far_m)), f"Echo over distance: {who}"),
-        f"The same take after pulse compression: level over distance, mean over its {echoes.sync.n_periods} periods. "
+        svg(range_figure(found.before, found.after, found.range_m, kept_m), f"Echo over distance: {who}"),
+        f"The same take after pulse compression: level over distance, mean over its {found.n_periods} periods. "
         f"Shaded: the distances that are kept. {reading.origin_words()}",
     )
     return grid_html([left, right], "two")

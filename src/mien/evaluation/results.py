@@ -110,6 +110,14 @@ def summary(predictions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def fold_scores(predictions: pd.DataFrame, scored_unit: str = "take") -> pd.DataFrame:
+    """Return one row of scores per method, adaptation, fold and seed, over all people of the fold."""
+    part = predictions[predictions["scored_unit"] == scored_unit]
+    keys = ["method", "protocol", "adaptation", "fold", "seed"]
+    rows = [dict(zip(keys, key, strict=True)) | score(fold) for key, fold in part.groupby(keys, sort=False)]
+    return pd.DataFrame(rows, columns=[*keys, *SCORES])
+
+
 def tidy(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return one row of scores per method, fold, subject, seed, adaptation and scored unit."""
     rows = []
