@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import joblib
 import numpy as np
@@ -21,6 +22,7 @@ from mien.probe import Probe
 from mien.progress import track
 from mien.simulate.levels import VERSION
 from mien.simulate.options import PlannedTake, SimulationOptions, plan_takes
+from mien.simulate.render import has_only_chirps
 from mien.simulate.stage import Stage, stage_for
 from mien.simulate.take import PlayedTake, play
 
@@ -55,6 +57,9 @@ class KeptChannels:
     def played(self, stage: Stage, plan: PlannedTake, *, draw: int = 0) -> PlayedTake:
         """Return a kept take as it happened, its scattering read and not computed.
 
+        What was kept for chirps alone ends with the last of them: tones are heard through the face as it then stood
+        for what is left of the recording, less than a period.
+
         Args:
             stage: from `stage`.
             draw: see `take.play`.
@@ -65,6 +70,8 @@ class KeptChannels:
         channels, delays_s = _person(self.folder, self.options, plan.subject_index)
         columns = _columns(stage_for(self.options).frequencies_hz, stage.frequencies_hz, self.folder)
         values = channels[plan.take_index][:, : len(stage.microphones_m)][:, :, columns].astype(np.complex128)
+        if has_only_chirps(self.options.probe) and not has_only_chirps(stage.options.probe):
+            values = np.concatenate([values, values[-1:]])
         shortest_s, longest_s = delays_s[plan.take_index]
         return play(stage, plan, kept=(values, (float(shortest_s), float(longest_s))), draw=draw)
 
@@ -134,7 +141,7 @@ def _person(folder: Path, options: SimulationOptions, subject_index: int) -> tup
     try:
         with np.load(path, allow_pickle=False) as arrays:
             channels, delays_s = arrays["channels"], arrays["delays_s"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise StudyError(f"{path} holds no channels ({error}); delete it and keep the channels again") from None
     n_takes, n_freq = options.n_takes_per_subject, len(stage_for(options).frequencies_hz)
     if channels.ndim != 4 or channels.shape[0] != n_takes or channels.shape[2:] != (options.n_microphones, n_freq):
