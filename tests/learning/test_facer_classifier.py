@@ -175,3 +175,32 @@ def test_a_checkpoint_of_other_options_is_not_resumed(tmp_path, change):
         FacerClassifier(options(**few, **change)).fit(
             windows.values, windows.labels, windows.groups, run=Run(tmp_path, resume=True)
         )
+
+
+@pytest.mark.parametrize("changes", [{"pseudo_labels": "k-means"}, {"pseudo_labels": "confident"}])
+def test_the_way_to_pseudo_labels_reaches_algorithm_1(fitted, monkeypatch, changes):
+    asked = []
+    monkeypatch.setattr(
+        "mien.learning.objectives.pseudo_labels",
+        lambda representations, logits, way, least: (
+            asked.append((way, least)), pseudo_labels(representations, logits, way, least)
+        )[1],
+    )  # fmt: skip
+    changed = FacerClassifier(options(**changes, least_confidence=0.3))
+    changed.__dict__.update({name: value for name, value in fitted.__dict__.items() if name != "options"})
+    target = toy_windows(seed=9, n_people=2)
+    assert np.isfinite(changed.adapt(target.values).predict_proba(target.values)).all()
+    assert set(asked) == {(changes["pseudo_labels"], 0.3)}
+
+
+def test_without_contrast_adaptation_does_not_listen_to_pseudo_labels(fitted, monkeypatch):
+    """contrastive_weight=0 is the ablation: what the target is called then changes nothing."""
+    made = FacerClassifier(options(contrastive_weight=0.0))
+    made.__dict__.update({name: value for name, value in fitted.__dict__.items() if name != "options"})
+    target = toy_windows(seed=9, n_people=2).values
+    usual = made.adapt(target).predict_proba(target)
+    monkeypatch.setattr(
+        "mien.learning.objectives.pseudo_labels",
+        lambda representations, *rest: torch.zeros(len(representations)).long(),
+    )
+    np.testing.assert_array_equal(made.adapt(target).predict_proba(target), usual)

@@ -1,10 +1,14 @@
-"""FacER's Eq. 6 and 7."""
+"""FacER's Eq. 6 and 7, and the two other ways to a name."""
 
 import math
 
+import numpy as np
 import torch
+from sklearn.cluster import KMeans
+from torch.nn import functional
 
-from mien.learning.pseudo_labels import centroids, nearest_centroid, pseudo_labels
+from mien.learning.losses import target_to_source_contrastive
+from mien.learning.pseudo_labels import UNNAMED, centroids, k_means, nearest_centroid, pseudo_labels
 
 
 def test_centroids_agree_with_loops():
@@ -51,3 +55,57 @@ def test_a_class_without_any_weight_does_not_break_the_others():
     found = centroids(torch.ones(2, 3), logits)
     assert torch.isfinite(found).all()
     assert pseudo_labels(torch.ones(2, 3), logits).tolist() == [0, 0]
+
+
+def clusters(seed=0, n_each=20):
+    """Return unit vectors about three directions, their truth, and logits of a head drawn to class 0."""
+    generator = torch.Generator().manual_seed(seed)
+    truth = torch.arange(3).repeat_interleave(n_each)
+    middle = functional.normalize(torch.tensor([[1.0, 0.2, 0.2], [0.8, 1.0, 0.1], [0.7, 0.1, 1.0]]), dim=1)
+    points = functional.normalize(middle[truth] + 0.1 * torch.randn(len(truth), 3, generator=generator), dim=1)
+    logits = 2 * torch.eye(3)[truth] + torch.tensor([3.0, 0.0, 0.0])
+    return points, truth, logits
+
+
+def test_k_means_ends_where_scikit_learns_does():
+    """On the unit sphere squared distance is 2 - 2 cosine; only the length of a mean differs."""
+    points, truth, logits = clusters()
+    start = centroids(points, logits)
+    found = k_means(points, start)
+    theirs = KMeans(3, init=functional.normalize(start, dim=1).numpy(), n_init=1).fit(points.numpy())
+    np.testing.assert_array_equal(found.numpy(), theirs.labels_)
+    assert found.tolist() == truth.tolist()
+
+
+def test_k_means_is_at_rest():
+    """No window is nearer to another class's mean than to its own's."""
+    points, _, logits = clusters(seed=1)
+    found = pseudo_labels(points, logits, "k-means")
+    means = torch.stack([points[found == k].mean(dim=0) for k in range(3)])
+    assert torch.equal(nearest_centroid(points, means), found)
+
+
+def test_a_class_without_windows_keeps_its_name_free():
+    points = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert k_means(points, torch.tensor([[1.0, 0.0], [-1.0, -1.0], [0.0, 1.0]])).tolist() == [0, 2]
+
+
+def test_the_filter_leaves_unnamed_what_is_not_probable_and_nothing_else():
+    points, _, logits = clusters()
+    sure = logits.softmax(dim=1).amax(dim=1)
+    usual = pseudo_labels(points, logits)
+    for least in (0.0, float(sure.median()), 1.0):
+        found = pseudo_labels(points, logits, "confident", least)
+        assert torch.equal(found, usual.masked_fill(sure < least, UNNAMED))
+    assert (found == UNNAMED).all()
+
+
+def test_an_unnamed_window_is_drawn_nowhere():
+    generator = torch.Generator().manual_seed(0)
+    target, source = (functional.normalize(torch.randn(n, 4, generator=generator), dim=1) for n in (5, 8))
+    labels, names = torch.arange(8) % 3, torch.tensor([0, UNNAMED, 2, UNNAMED, 1])
+    whole = target_to_source_contrastive(target, names, source, labels)
+    named = names != UNNAMED
+    torch.testing.assert_close(whole, target_to_source_contrastive(target[named], names[named], source, labels))
+    nobody = torch.full((5,), UNNAMED)
+    assert target_to_source_contrastive(target, nobody, source, labels) == 0

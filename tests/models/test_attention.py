@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mien.models.blocks import ExternalAttention, ResNet18Trunk, SelfAttention, as_elements, unit_length
+from mien.models.blocks import ExternalAttention, ResNet18Trunk, SelfAttention, as_elements, as_map, unit_length
+from mien.models.facer import Facer, FacerShape
 
 
 def loops(module: ExternalAttention, elements: torch.Tensor) -> np.ndarray:
@@ -109,3 +110,44 @@ def test_elements_of_a_feature_map():
 def test_unit_length_keeps_zero():
     vectors = unit_length(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
     torch.testing.assert_close(vectors, torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
+
+
+def elements_attended(**changes):
+    """Return (element, feature) of what attention sees of a spectrogram of 41 x 60, and the network."""
+    network = Facer((1, 41, 60), 6, FacerShape(width=4, attention_units=8, **changes)).eval()
+    seen = []
+    network.attention.register_forward_pre_hook(lambda module, inputs: seen.append(tuple(inputs[0].shape[1:])))
+    network(torch.randn(2, 1, 41, 60))
+    return seen[0], network
+
+
+def test_attention_stands_where_it_is_put_and_sees_as_much_as_it_is_given():
+    after, before = elements_attended()[0], elements_attended(attention_place="before")[0]
+    finer = elements_attended(last_stride=1)[0]
+    assert (after, before, finer) == ((4, 32), (12, 16), (12, 32))
+
+
+@pytest.mark.parametrize("attention", ["external", "self"])
+@pytest.mark.parametrize("place", ["after", "before"])
+def test_attention_that_adds_nothing_leaves_resnet(place, attention):
+    """With its values at zero the residual alone is left, wherever attention stands."""
+    shape = FacerShape(width=4, attention=attention, attention_place=place)
+    network = Facer((1, 41, 60), 6, shape).eval()
+    plain = Facer((1, 41, 60), 6, FacerShape(width=4, attention="none")).eval()
+    values = network.attention.values if attention == "external" else network.attention.value
+    torch.nn.init.zeros_(values.weight)
+    plain.load_state_dict({name: value for name, value in network.state_dict().items() if "attention" not in name})
+    images = torch.randn(2, 1, 41, 60)
+    torch.testing.assert_close(network(images).logits, plain(images).logits)
+
+
+@pytest.mark.parametrize("n_units", [16, 64, 256])
+def test_the_memories_have_s_rows(n_units):
+    shape = FacerShape(width=4, attention_units=n_units)
+    attention = Facer((1, 41, 60), 6, shape).attention
+    assert attention.keys.weight.shape == (n_units, 32) and attention.values.weight.shape == (32, n_units)
+
+
+def test_maps_are_the_inverse_of_elements():
+    feature_map = torch.randn(2, 3, 4, 5)
+    assert torch.equal(as_map(as_elements(feature_map), feature_map), feature_map)

@@ -254,3 +254,81 @@ def test_a_line_of_text_names_a_front_end():
 def test_a_wrong_line_says_what_is_right(text, message):
     with pytest.raises(ModelError, match=message):
         parse_front_end(text)
+
+
+ABLATED = [
+    Spectrogram(direct_path="kept"),
+    Spectrogram(values="complex"),
+    RangeProfile(neutral="take", direct_path="kept"),
+    RangeProfile(neutral="take", values="magnitude"),
+]
+ablated = pytest.mark.parametrize(
+    "front_end", ABLATED, ids=lambda each: f"{each.kind} {each.direct_path} {each.values}"
+)
+
+
+@ablated
+def test_an_ablation_is_a_take_of_the_same_shape_and_survives_json(front_end):
+    take = recording(n_samples=48_000, noise=0.003, **MOVING)
+    plain = replace(front_end, direct_path="removed", values=type(front_end)().values)
+    found, usual = front_end.features(take), plain.features(take)
+    assert found.values.shape == usual.values.shape
+    assert np.iscomplexobj(found.values) == (front_end.values == "complex")
+    assert np.abs(found.values - usual.values).max() > 0.05
+    assert front_end_from_json(front_end_to_json(front_end)) == front_end
+
+
+@ablated
+def test_volume_and_trigger_do_not_matter_to_an_ablation(front_end):
+    one = front_end.features(recording(n_samples=52_800, start=0.0)).values[0]
+    take = recording(n_samples=52_800, start=900.4)
+    other = front_end.features(Recording(take.samples * np.float32(0.25), 48_000, take.probe)).values[0]
+    inner = slice(2, -2) if front_end.kind == "range-profile" else slice(12, -12)
+    size = max(np.sqrt(np.mean(np.abs(one) ** 2)), 1.0)
+    assert np.abs(one[..., inner] - other[..., inner]).max() < 0.1 * size
+
+
+def test_a_kept_direct_path_drowns_the_face_in_an_ungated_spectrogram():
+    """It is 30 dB above the face: taken off, the face is what there is; kept, the face hardly changes anything."""
+    with_face, without = (recording(echoes, n_samples=48_000) for echoes in (((0.35, 0.03),), ()))
+    kept = Spectrogram(gate=False, direct_path="kept")
+    one, other = (kept.features(take).values for take in (with_face, without))
+    assert np.linalg.norm(one - other) < 0.05 * np.linalg.norm(other)
+    direct = other[5, 0, :, :3].mean()  # a sweep that begins with the period, and is over at its half
+    assert Spectrogram(gate=False).features(with_face).values[5, 0, :, :1].mean() < 0.5 * direct
+
+
+def test_magnitudes_of_complex_spectrograms_are_the_spectrograms():
+    take = recording(n_samples=48_000, noise=0.003, **MOVING)
+    complex_values = Spectrogram(values="complex").features(take).values
+    np.testing.assert_allclose(np.abs(complex_values), Spectrogram().features(take).values, rtol=1e-5)
+
+
+def test_complex_spectrograms_repeat_with_the_period_and_turn_with_the_distance():
+    """0.2 mm at 21 kHz are 9 degrees; at 19 kHz less, at 23 kHz more."""
+    still, moved = (
+        Spectrogram(values="complex").features(recording(((distance_m, 0.03),), n_samples=48_000, start=0.0)).values
+        for distance_m in (0.35, 0.3502)
+    )
+    np.testing.assert_allclose(still[3, 0, :, 12:24], still[3, 0, :, 24:36], atol=0.02 * np.abs(still).max())
+    strong = np.abs(still[3, 0]) > 0.3 * np.abs(still).max()
+    turn_rad = np.angle((moved * still.conj())[3, 0])
+    freq_hz = np.broadcast_to(np.linspace(19_000, 23_000, 41)[:, None], strong.shape)[strong]
+    expected = -4 * np.pi * 0.0002 * freq_hz / SPEED_M_S
+    np.testing.assert_allclose(turn_rad[strong], expected, atol=0.1)
+
+
+def test_magnitude_profiles_do_not_hear_a_movement_within_the_cell_that_complex_ones_do():
+    take = recording(((0.37, 0.03),), n_samples=48_000, start=0.0, moved_m=lambda time_s: 0.001 * (time_s > 0.5))
+    near = dict(neutral="take", near_m=0.36, far_m=0.38, cells_per_range_cell=4)
+    heard = {values: RangeProfile(values=values, **near).features(take).values for values in ("complex", "magnitude")}
+    late = {values: np.abs(found[0, 0, :, 15]).max() for values, found in heard.items()}
+    assert late["complex"] > 5 * late["magnitude"]
+
+
+@pytest.mark.parametrize("kind", ["spectrogram", "range-profile"])
+def test_ablations_that_are_none_are_refused(kind):
+    with pytest.raises(ModelError, match="direct_path is 'gone'; it must be 'removed' or 'kept'"):
+        parse_front_end(f"{kind}:direct_path=gone")
+    with pytest.raises(ModelError, match="values is 'phase'; it must be"):
+        parse_front_end(f"{kind}:values=phase")

@@ -15,6 +15,7 @@ from mien.learning.calibration import fit_temperature, probabilities
 from mien.learning.loop import SILENT, Run, train
 from mien.learning.network import NetworkClassifier, ResidualOptions, digest, learn_head, network_tensors, restore
 from mien.learning.objectives import CrossEntropy, DomainAdaptation, Prepared, infer, labels_of
+from mien.learning.pseudo_labels import PseudoLabels
 from mien.models.facer import TwoLayerClassifier
 
 
@@ -25,6 +26,9 @@ class Adaptation:
     Args:
         contrastive_weight: lambda of Eq. 10, 0.5 in the paper, but of a mean over anchors where the paper prints a sum
             (`losses`): so it weighs about |I_t| times less than printed. temperature: tau of Eq. 9, unstated there.
+        pseudo_labels: how target windows are named at the start of each epoch: by "softmax" centroids (Eq. 6 and 7),
+            by "k-means" begun there, or "confident": as the first, but a window of which the network's highest
+            probability is below `least_confidence` is named nothing and drawn nowhere.
         adaptation_epochs: E of Algorithm 1, unstated; K is the training's iterations_per_epoch.
         adaptation_learning_rate: a tenth of the paper's 0.1, since it starts from trained weights.
     """
@@ -33,6 +37,8 @@ class Adaptation:
 
     contrastive_weight: Annotated[float, Field(ge=0, le=100)] = 0.5
     temperature: Annotated[float, Field(gt=0, le=10)] = 0.1
+    pseudo_labels: PseudoLabels = "softmax"
+    least_confidence: Annotated[float, Field(ge=0, le=1)] = 0.8
     adaptation_epochs: Annotated[int, Field(ge=1, le=10_000)] = 10
     adaptation_learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.01
 
@@ -148,6 +154,7 @@ class FacerClassifier:
         adapted = copy.copy(self)
         adapted.base = copy.copy(self.base)
         adapted.base.network = copy.deepcopy(self.base.network)
+        adapted.base.population = adapted.base.person = None  # of representations as they were
         how, network = self.options.adapting, self.options.network
         source, held = self.bank.parts()
         objective = DomainAdaptation(
@@ -157,6 +164,8 @@ class FacerClassifier:
             Prepared(values, self.base.normaliser, network.augmentation),
             how.contrastive_weight,
             how.temperature,
+            how.pseudo_labels,
+            how.least_confidence,
         )
         loop = replace(network.training, epochs=how.adaptation_epochs, learning_rate=how.adaptation_learning_rate)
         shown = Run(progress=run.progress)
@@ -166,12 +175,15 @@ class FacerClassifier:
         return adapted
 
     def calibrate(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Self:
-        """Return a new estimator whose classifier's last layer is calibrated to one person's labelled windows.
+        """Return a new estimator calibrated to one person's labelled windows; the paper has no such step.
 
-        The paper has no such step. Arguments and errors are those of `NetworkClassifier.calibrate`.
+        Arguments, errors and ways are those of `NetworkClassifier.calibrate`; the layer is the classifier's last.
         """
         windows = check_personal(values, labels, groups, self.image_shape, self.n_classes)
         calibrated = copy.copy(self)
+        if self.base.population is not None:
+            calibrated.base = self.base.calibrate(values, labels, groups)
+            return calibrated
         calibrated.classifier = copy.deepcopy(self.classifier)
         hidden = infer(self.classifier, Prepared(self.base.represent(windows.values), None, None))[1].numpy()
         learn_head(calibrated.classifier, hidden, windows, self.temperature)
@@ -187,6 +199,8 @@ class FacerClassifier:
         Raises:
             ModelError: windows of another shape than those fitted, or not finite.
         """
+        if self.base.person is not None:
+            return self.base.predict_proba(values)
         return probabilities(self._logits(check_values(values, self.image_shape)), self.temperature)
 
     def _logits(self, values: np.ndarray) -> np.ndarray:

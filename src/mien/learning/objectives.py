@@ -13,7 +13,7 @@ from torch.nn import functional
 from mien.learning.arrays import Normaliser, Windows
 from mien.learning.augmentation import Augmentation, augment
 from mien.learning.losses import supervised_contrastive, target_to_source_contrastive
-from mien.learning.pseudo_labels import pseudo_labels
+from mien.learning.pseudo_labels import PseudoLabels, pseudo_labels
 from mien.models.adversarial import AdversarialNetwork, ramp
 
 BATCH_FOR_INFERENCE = 256
@@ -122,6 +122,8 @@ class DomainAdaptation:
     target: Prepared
     weight: float = 0.5
     temperature: float = 0.1
+    way: PseudoLabels = "softmax"
+    least_confidence: float = 0.0
     target_labels: Tensor | None = None
 
     def __len__(self) -> int:
@@ -129,7 +131,7 @@ class DomainAdaptation:
 
     def begin_epoch(self, network: nn.Module) -> None:
         logits, representations = infer(network, self.target)
-        self.target_labels = pseudo_labels(representations, logits)
+        self.target_labels = pseudo_labels(representations, logits, self.way, self.least_confidence)
 
     def loss(self, network: nn.Module, index: Tensor, generator: torch.Generator) -> Tensor:
         device = device_of(network)

@@ -128,32 +128,48 @@ class ResNet18Trunk(nn.Module):
         image_shape: (channel, height, time) of the input. Where the smaller side is below 32, the stem is a 3 x 3
             convolution at full resolution instead of 7 x 7 with stride 2 and pooling.
         width: channels of the first stage, doubled three times; 64 in ResNet-18, 16 is about 16 times cheaper.
+        last_stride: of the last stage; 2 in ResNet-18, 1 leaves a feature map twice as fine along both sides.
 
     Shapes:
         (batch channel height time) -> (batch feature height time), feature = 8 * width
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], width: int = 64) -> None:
+    def __init__(self, image_shape: tuple[int, int, int], width: int = 64, last_stride: int = 2) -> None:
         super().__init__()
         n_channels, *sides = image_shape
         self.stem = _stem(n_channels, width, large=min(sides) >= SMALLEST_FOR_LARGE_STEM)
         stages = []
         for stage in range(4):
             n_in, n_out = width * 2 ** max(stage - 1, 0), width * 2**stage
-            stages += [ResidualBlock(n_in, n_out, stride=1 if stage == 0 else 2), ResidualBlock(n_out, n_out)]
+            stride = {0: 1, 3: last_stride}.get(stage, 2)
+            stages += [ResidualBlock(n_in, n_out, stride), ResidualBlock(n_out, n_out)]
         self.stages = nn.Sequential(*stages)
         self.n_features = width * 8
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
+    def before_last(self, images: Tensor) -> Tensor:
+        """Return what the last stage sees: (batch feature height time), feature = 4 * width."""
+        return self.stages[:-2](self.stem(images))
+
+    def last(self, feature_map: Tensor) -> Tensor:
+        """Return the last stage's feature map of the last but one's."""
+        return self.stages[-2:](feature_map)
+
     def forward(self, images: Tensor) -> Tensor:
-        return self.stages(self.stem(images))
+        return self.last(self.before_last(images))
 
 
 def as_elements(feature_map: Tensor) -> Tensor:
     """Return a feature map as the N elements of Eq. 8: (batch feature height time) -> (batch element feature)."""
     return rearrange(feature_map, "batch feature height time -> batch (height time) feature")
+
+
+def as_map(elements: Tensor, like: Tensor) -> Tensor:
+    """Return elements as a feature map of the sides of another, the inverse of `as_elements`."""
+    height = like.shape[2]
+    return rearrange(elements, "batch (height time) feature -> batch feature height time", height=height)
 
 
 def unit_length(vectors: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from mien.sensing.features import Axis, Features
 from mien.sensing.range_gate import Taper
 from mien.sensing.range_profile import RangeProfile, neutral_periods
 from mien.sensing.tone_envelopes import tone_envelopes
-from mien.sensing.windows import level_of, microphones, window_features, windows_of
+from mien.sensing.windows import check_word, level_of, microphones, window_features, windows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,7 @@ class ChirpAndTones:
     temperature_c: float = 20.0
 
     def __post_init__(self) -> None:
-        if self.neutral not in ("take", "clip"):
-            raise ValueError(f"neutral is {self.neutral!r}; it must be 'take' or 'clip'")
+        check_word("neutral", self.neutral, ("take", "clip"))
         self._ranging()
 
     def _ranging(self) -> RangeProfile:

@@ -10,7 +10,16 @@ from mien.recording import Recording
 from mien.sensing.echoes import Echoes, find_echoes
 from mien.sensing.features import Axis, Features
 from mien.sensing.range_gate import RangeGate, Taper, compress
-from mien.sensing.windows import check_positive, gate_of, known_fact, level_of, microphones, window_features, windows_of
+from mien.sensing.windows import (
+    check_positive,
+    check_word,
+    gate_of,
+    known_fact,
+    level_of,
+    microphones,
+    window_features,
+    windows_of,
+)
 
 NEUTRAL_UNTIL_S = 0.15
 """Until when a take is taken as neutral if its facts do not say: the first three periods, before the onset."""
@@ -31,6 +40,8 @@ class RangeProfile:
             of a recording of the person's neutral face; the difference is divided by the neutral's root mean
             square in its microphone and its phase taken relative to the neutral's in every cell. "none" divides by the
             microphone's own root mean square over the recording.
+        direct_path: "removed", or "kept" (an ablation; compression and neutral reference alone then hold it back).
+        values: "complex", or "magnitude" (an ablation): the profile's, before the neutral's is subtracted.
         taper: see `compression`.
         direct_path_m: from loudspeaker to microphone.
         temperature_c: of the air, unless the recording's facts hold `temperature_c`.
@@ -44,6 +55,8 @@ class RangeProfile:
     far_m: float = 0.50
     cells_per_range_cell: int = 2
     neutral: Literal["none", "take", "clip"] = "none"
+    direct_path: Literal["removed", "kept"] = "removed"
+    values: Literal["complex", "magnitude"] = "complex"
     taper: Taper = "matched"
     direct_path_m: float = 0.01
     temperature_c: float = 20.0
@@ -51,13 +64,13 @@ class RangeProfile:
     def __post_init__(self) -> None:
         check_positive(window_s=self.window_s, hop_s=self.hop_s, cells_per_range_cell=self.cells_per_range_cell)
         RangeGate(self.near_m, self.far_m, self.direct_path_m, self.temperature_c)
-        if self.neutral not in ("none", "take", "clip"):
-            raise ValueError(f"neutral is {self.neutral!r}; it must be 'none', 'take' or 'clip'")
-        if self.taper not in ("matched", "flat", "hann"):
-            raise ValueError(f"taper is {self.taper!r}; it must be 'matched', 'flat' or 'hann'")
+        check_word("neutral", self.neutral, ("none", "take", "clip"))
+        check_word("direct_path", self.direct_path, ("removed", "kept"))
+        check_word("values", self.values, ("complex", "magnitude"))
+        check_word("taper", self.taper, ("matched", "flat", "hann"))
 
     def features(self, recording: Recording, neutral: Recording | None = None) -> Features:
-        """Return (window microphone range time) complex64 profiles.
+        """Return (window microphone range time) complex64 profiles or float32 magnitudes.
 
         Args:
             neutral: a clip of the person's neutral face, used if the option `neutral` is "clip".
@@ -71,7 +84,8 @@ class RangeProfile:
         windows = windows_of(profile.shape[1], chirp.period_s, self.window_s, self.hop_s)
         profile = self._referenced(profile, echoes, recording, neutral)
         index = windows.first[:, None] + np.arange(windows.n_periods)
-        values = np.moveaxis(profile[:, index], (1, 3), (0, 2)).astype(np.complex64)
+        kind = np.complex64 if self.values == "complex" else np.float32
+        values = np.moveaxis(profile[:, index], (1, 3), (0, 2)).astype(kind)
         time_s = np.arange(windows.n_periods) * chirp.period_s
         axes = (microphones(recording), Axis("range", "m", distance_m), Axis("time", "s", time_s))
         return window_features(values, axes, self, echoes, windows)
@@ -81,8 +95,9 @@ class RangeProfile:
         gate = gate_of(self, recording)
         echoes = find_echoes(recording, gate)
         distance_m = gate.cells_m(echoes.grid, self.cells_per_range_cell)
-        profile = compress(echoes.cleaned, echoes.grid, gate.delay_s(distance_m), self.taper)
-        return profile / echoes.direct_amplitude, distance_m, echoes
+        spectra = echoes.cleaned if self.direct_path == "removed" else echoes.raw
+        profile = compress(spectra, echoes.grid, gate.delay_s(distance_m), self.taper) / echoes.direct_amplitude
+        return profile if self.values == "complex" else np.abs(profile), distance_m, echoes
 
     def _referenced(
         self, profile: np.ndarray, echoes: Echoes, recording: Recording, clip: Recording | None

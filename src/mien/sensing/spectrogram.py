@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from scipy import fft
@@ -12,7 +12,15 @@ from mien.sensing.echoes import find_echoes
 from mien.sensing.features import Axis, Features
 from mien.sensing.period_grid import PeriodGrid
 from mien.sensing.range_gate import RangeGate, gate_echoes
-from mien.sensing.windows import check_positive, gate_of, level_of, microphones, window_features, windows_of
+from mien.sensing.windows import (
+    check_positive,
+    check_word,
+    gate_of,
+    level_of,
+    microphones,
+    window_features,
+    windows_of,
+)
 
 
 @lru_cache(maxsize=32)
@@ -58,6 +66,8 @@ class Spectrogram:
             about 5 s are 8.6 windows a take.
         near_m, far_m: distances kept (FacER section IV-A-2).
         gate: False keeps all distances (an ablation; the direct path is removed all the same).
+        direct_path: "removed" as in the paper, or "kept" (an ablation; the gate alone then holds it back).
+        values: "magnitude" as in the paper, or "complex": phases relative to the direct path (an ablation).
         fft_samples: length of the Hann window in samples at the probe's rate; 10 ms, bins of 100 Hz. The paper states
             no length.
         stft_hop_samples: from one column to the next; 12 columns per period of 50 ms.
@@ -72,6 +82,8 @@ class Spectrogram:
     near_m: float = 0.25
     far_m: float = 0.50
     gate: bool = True
+    direct_path: Literal["removed", "kept"] = "removed"
+    values: Literal["magnitude", "complex"] = "magnitude"
     fft_samples: int = 480
     stft_hop_samples: int = 200
     direct_path_m: float = 0.01
@@ -82,10 +94,12 @@ class Spectrogram:
         check_positive(fft_samples=self.fft_samples, stft_hop_samples=self.stft_hop_samples)
         if not isinstance(self.gate, bool):
             raise ValueError(f"gate is {self.gate!r}; it must be true or false")
+        check_word("direct_path", self.direct_path, ("removed", "kept"))
+        check_word("values", self.values, ("magnitude", "complex"))
         RangeGate(self.near_m, self.far_m, self.direct_path_m, self.temperature_c)
 
     def features(self, recording: Recording, neutral: Recording | None = None) -> Features:
-        """Return (window microphone freq time) float32 magnitudes.
+        """Return (window microphone freq time) float32 magnitudes or complex64.
 
         Raises:
             ProbeNotFound, ProbeMismatch, ProbeError: as `synchronise`.
@@ -95,20 +109,22 @@ class Spectrogram:
         echoes = find_echoes(recording, gate)
         grid = echoes.grid
         windows = windows_of(echoes.sync.n_periods, grid.chirp.period_s, self.window_s, self.hop_s)
-        spectra = gate_echoes(echoes.cleaned, grid, gate) if self.gate else echoes.cleaned
-        freq_hz, columns = self._columns(spectra, grid)
-        columns /= level_of(columns)
+        spectra = echoes.cleaned if self.direct_path == "removed" else echoes.raw
+        freq_hz, columns = self._columns(gate_echoes(spectra, grid, gate) if self.gate else spectra, grid)
+        columns = np.abs(columns) if self.values == "magnitude" else columns / echoes.direct_amplitude
+        columns = columns / level_of(columns)
         per_period = grid.samples_per_period / self.stft_hop_samples
         n_columns = max(1, round(windows.n_periods * per_period))
         first = np.round(windows.first * per_period).astype(int)
         index = np.minimum(first[:, None] + np.arange(n_columns), columns.shape[-1] - 1)
-        values = np.moveaxis(columns[..., index], 2, 0).astype(np.float32)
+        kind = np.float32 if self.values == "magnitude" else np.complex64
+        values = np.moveaxis(columns[..., index], 2, 0).astype(kind)
         time_s = (np.arange(n_columns) + 0.5) * self.stft_hop_samples / recording.rate_hz
         axes = (microphones(recording), Axis("freq", "Hz", freq_hz), Axis("time", "s", time_s))
         return window_features(values, axes, self, echoes, windows)
 
     def _columns(self, spectra: np.ndarray, grid: PeriodGrid) -> tuple[np.ndarray, np.ndarray]:
-        """Return frequencies and (channel freq time) magnitudes of the whole take, columns centred in their hops."""
+        """Return frequencies and (channel freq time) values of the whole take, columns centred in their hops."""
         freq_hz, kernel = _stft_kernel(grid, self.fft_samples)
         margin = len(kernel)
         joined = _joined(spectra, grid, margin)
@@ -117,4 +133,4 @@ class Spectrogram:
         center = (np.arange(n_columns) + 0.5) * self.stft_hop_samples / grid.decimation
         start = np.round(center - len(kernel) / 2).astype(int) + margin
         frames = joined[:, start[:, None] + np.arange(len(kernel))]
-        return freq_hz, np.abs(np.moveaxis(frames @ kernel, -1, 1))
+        return freq_hz, np.moveaxis(frames @ kernel, -1, 1)

@@ -53,6 +53,17 @@ def check_positive(**lengths: float) -> None:
             raise ValueError(f"{name} is {value!r}; a positive number is needed")
 
 
+def check_word(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuse an option that is none of a few words, by name.
+
+    Raises:
+        ValueError: naming it and what is allowed.
+    """
+    if value not in allowed:
+        *others, last = (repr(word) for word in allowed)
+        raise ValueError(f"{name} is {value!r}; it must be {', '.join(others)} or {last}")
+
+
 def window_features(
     values: np.ndarray, axes: tuple[Axis, ...], front_end: Any, echoes: Echoes, windows: Windows
 ) -> Features:
