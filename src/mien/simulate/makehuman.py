@@ -112,9 +112,9 @@ def _face(head: MakeHumanHead) -> FaceModel:
     return FaceModel(
         name="makehuman",
         neutral=mesh.points[vertices],
-        identity_modes=_spread(mesh, STEP_M * head.modes.astype(float))[:, vertices],
+        identity_modes=_spread(mesh, STEP_M * head.modes.astype(float), vertices),
         unit_names=unit_names,
-        unit_fields=_spread(mesh, unit_fields)[:, vertices],
+        unit_fields=_spread(mesh, unit_fields, vertices),
         triangles=inverse.reshape(-1, 3).astype(np.int32),
         landmarks=_landmarks(mesh.points[vertices]),
         part=part[heard],
@@ -124,8 +124,9 @@ def _face(head: MakeHumanHead) -> FaceModel:
     )
 
 
-def _spread(mesh: Refined, fields: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(mesh.spread(fields.transpose(1, 0, 2)).transpose(1, 0, 2))
+def _spread(mesh: Refined, fields: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """Return (field point xyz), in one piece of memory: it is multiplied with for every take."""
+    return np.ascontiguousarray(mesh.spread(fields.transpose(1, 0, 2))[vertices].transpose(1, 0, 2))
 
 
 def _triangles(points: np.ndarray, quads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -129,6 +129,10 @@ class Stage:
             return self.face
         return _varied(self, subject_index)
 
+    def shape_of(self, subject_index: int) -> np.ndarray:
+        """Return (point xyz) a person's face at rest; remembered, since all takes of a person begin with it."""
+        return _shape(self, subject_index)
+
     def phone_of(self, person: Person) -> Phone:
         return phone_named(self.options.device or person.phone)
 
@@ -141,6 +145,13 @@ def stage_for(options: SimulationOptions) -> Stage:
         MienError: the folder that was named holds no face model.
     """
     return Stage(options, face_for(options))
+
+
+@lru_cache(maxsize=2)
+def _shape(stage: Stage, subject_index: int) -> np.ndarray:
+    shape = stage.face_of(subject_index).shape(stage.person(subject_index).identity)
+    shape.setflags(write=False)
+    return shape
 
 
 @lru_cache(maxsize=2)

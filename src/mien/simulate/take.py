@@ -102,8 +102,7 @@ def play(
     seeds = np.random.SeedSequence((options.seed, _TAKE, plan.subject_index, plan.take_index))
     rng = np.random.default_rng(seeds)
     person = stage.person(plan.subject_index)
-    face = stage.face_of(plan.subject_index)
-    shape = face.shape(person.identity)
+    shape = stage.shape_of(plan.subject_index)
     place = person.placement
     speaker_m = stage.speaker_m(shape, place.distance_m, place.drop_m, place.side_m)
 
@@ -123,6 +122,7 @@ def play(
     take = Take(plan.expression, options.duration_s, options.release)
     performance = perform(take, person, stage.face.unit_names, level, time_s, rng)
     if kept is None:
+        face = stage.face_of(plan.subject_index)
         kept = face_channel(stage, face, person, shape, performance, speaker_m, plan.mask == "mask")
     channel, delays_s = kept
     if draw:
