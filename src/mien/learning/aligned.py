@@ -99,6 +99,7 @@ class AlignedClassifier:
         adapted = copy.copy(self)
         adapted.base = copy.copy(self.base)
         adapted.base.network = copy.deepcopy(self.base.network)
+        adapted.base.population = adapted.base.person = None  # of representations as they were
         source, held = self.bank.parts()
         chance = self.seed + 2 if seed is None else seed
         adapted.base.history = self.align(adapted.base.network, source, values, chance, Run(progress=run.progress))

@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -25,7 +25,8 @@ from mien.learning.augmentation import Augmentation
 from mien.learning.calibration import fit_temperature, probabilities
 from mien.learning.loop import SILENT, Run, Training, train
 from mien.learning.objectives import CrossEntropy, Prepared, infer, labels_of
-from mien.learning.personal import personal_layer, take_weights
+from mien.learning.personal import personal_layer, take_means, take_weights
+from mien.learning.population import Population, personal_densities
 from mien.models.facer import Facer, FacerShape
 from mien.models.sonicface import SonicFaceNetwork, SonicFaceShape
 from mien.models.temporal import TemporalNetwork, TemporalShape
@@ -147,6 +148,8 @@ class NetworkClassifier:
         self.n_classes = 0
         self.temperature = 1.0
         self.history: list[dict[str, float | None]] = []
+        self.population: Population | None = None
+        self.person: Population | None = None
 
     def fit(
         self,
@@ -198,7 +201,16 @@ class NetworkClassifier:
         )
         self.history = state.history
         self.temperature = fit_temperature(self.logits(held.values), held.labels) if len(held) else 1.0
+        self._meet_people(windows, held)
         return self
+
+    def _meet_people(self, windows: Windows, held: Windows) -> None:
+        """Learn how people differ in what they show, from their representations; the temperature from those held."""
+        self.person, rows = None, self.represent(windows.values)
+        self.population = Population.fit(rows, windows.labels, windows.groups, self.n_classes)
+        if self.population is not None and len(held):
+            densities = self.population.densities(self.represent(held.values))
+            self.population = replace(self.population, temperature=fit_temperature(densities, held.labels))
 
     def parts(
         self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray, validation: Windows | None
@@ -215,6 +227,9 @@ class NetworkClassifier:
     def calibrate(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Self:
         """Return a new estimator calibrated to one person's labelled windows; this one stays as it is.
 
+        Where at least `LEAST_PEOPLE` were learnt from, how they differ says what the person's windows of each class
+        are like (`Population`); otherwise the last layer is learnt again (`personal_layer`).
+
         Args:
             values, labels: as for `fit`. groups: (window) take of each window; every take counts as one.
 
@@ -222,9 +237,13 @@ class NetworkClassifier:
             ModelError: windows of another shape than those fitted, or not finite; labels of no class.
         """
         windows = check_personal(values, labels, groups, self.image_shape, self.n_classes)
-        calibrated = copy.copy(self)
-        calibrated.network = copy.deepcopy(self.network)
-        learn_head(calibrated.network, self.represent(windows.values), windows, self.temperature)
+        calibrated, rows = copy.copy(self), self.represent(windows.values)
+        if self.population is not None:
+            known = self.population if self.person is None else self.person
+            calibrated.person = known.told(*take_means(rows, windows.labels, windows.groups))
+        else:
+            calibrated.network = copy.deepcopy(self.network)
+            learn_head(calibrated.network, rows, windows, self.temperature)
         return calibrated
 
     def predict_proba(self, values: np.ndarray) -> np.ndarray:
@@ -233,7 +252,11 @@ class NetworkClassifier:
         Raises:
             ModelError: windows of another shape than those fitted, or not finite.
         """
-        return probabilities(self.logits(check_values(values, self.image_shape)), self.temperature)
+        values = check_values(values, self.image_shape)
+        if self.population is None or self.person is None or not len(values):
+            return probabilities(self.logits(values), self.temperature)
+        densities = personal_densities(self.person, self.population, self.represent(values))
+        return probabilities(densities, self.population.temperature)
 
     def represent(self, values: np.ndarray) -> np.ndarray:
         """Return g(x), (window feature) float32."""
@@ -250,6 +273,8 @@ class NetworkClassifier:
         """Return tensors, and plain JSON values, from which `from_state` makes this estimator again."""
         tensors = network_tensors(self.network, "network.")
         tensors |= {"normaliser.mean": self.normaliser.mean, "normaliser.scale": self.normaliser.scale}
+        for name, known in (("population.", self.population), ("person.", self.person)):
+            tensors |= {} if known is None else known.tensors(name)
         return tensors, {
             "image_shape": list(self.image_shape),
             "n_classes": self.n_classes,
@@ -281,4 +306,8 @@ class NetworkClassifier:
         made.network = restore(
             build_network(options.shape, made.image_shape, made.n_classes, seed), tensors, "network."
         )
+        head = made.network.head
+        assert isinstance(head, nn.Linear)
+        made.population = Population.from_tensors(tensors, "population.", head.in_features, made.n_classes)
+        made.person = Population.from_tensors(tensors, "person.", head.in_features, made.n_classes)
         return made
