@@ -93,3 +93,14 @@ def test_channels_of_another_shape_are_named(tmp_path):
     np.savez(tmp_path / "person-00001.npz", channels=np.zeros((1, 2, 3, 4)), delays_s=np.zeros((1, 2)))
     with pytest.raises(StudyError, match=r"channels of shape \(1, 2, 3, 4\)"):
         kept.played(kept.stage(), plan_takes(WIDE, 0)[0])
+
+
+def test_noise_is_heard_as_loud_as_asked_for(kept):
+    plan = plan_takes(WIDE, 0)[0]
+    quiet, noisy = (
+        sound_of(stage, kept.played(stage, plan)) for stage in (kept.stage(), kept.stage(echo_to_noise_db=25.0))
+    )
+    silent = kept.stage(echo_to_noise_db=100.0)
+    clean = sound_of(silent, kept.played(silent, plan))
+    ratio = np.mean((noisy - clean) ** 2) / np.mean((quiet - clean) ** 2)
+    assert abs(10 * np.log10(ratio) - 20) < 0.2  # medium has 45 dB

@@ -109,6 +109,7 @@ def heard_features(
     people: Sequence[int] | None = None,
     probe: Probe | None = None,
     n_microphones: int | None = None,
+    echo_to_noise_db: float | None = None,
     draw: int = 0,
     n_jobs: int = 1,
     progress: bool = True,
@@ -122,7 +123,8 @@ def heard_features(
         kept: channels on disk.
         front_ends: what listens.
         people: which, from 0; None takes them all.
-        probe, n_microphones: what is heard, within what was kept; None takes what was kept.
+        probe, n_microphones, echo_to_noise_db: what is heard, within what was kept, and how noisily; None takes what
+            was kept.
         draw: 0 gives the sound of the study with the same options; other numbers draw surroundings and noise anew.
         n_jobs: processes.
 
@@ -140,7 +142,8 @@ def heard_features(
             f"people {beyond or indices} were asked for; {kept.folder} holds 0 to {kept.options.n_subjects - 1}"
         )
     jobs = (
-        joblib.delayed(_heard_person)(kept, tuple(front_ends), probe, n_microphones, draw, index) for index in indices
+        joblib.delayed(_heard_person)(kept, tuple(front_ends), (probe, n_microphones, echo_to_noise_db), draw, index)
+        for index in indices
     )
     made = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
     parts: list[list[Features]] = []
@@ -154,13 +157,12 @@ def heard_features(
 def _heard_person(
     kept: KeptChannels,
     front_ends: tuple[FrontEnd, ...],
-    probe: Probe | None,
-    n_microphones: int | None,
+    heard_with: tuple[Probe | None, int | None, float | None],
     draw: int,
     subject_index: int,
 ) -> tuple[list[Features], list[dict[str, object]]]:
     """Return one person's features, rows counted from 0, and their rows of the table."""
-    stage = kept.stage(probe, n_microphones)
+    stage = kept.stage(*heard_with)
     plans = plan_takes(kept.options, subject_index)
     facts = _facts_of(stage.person(subject_index))
     rows, recordings = [], []

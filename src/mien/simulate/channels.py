@@ -39,14 +39,17 @@ class KeptChannels:
     folder: Path
     options: SimulationOptions
 
-    def stage(self, probe: Probe | None = None, n_microphones: int | None = None) -> Stage:
-        """Return the stage on which kept takes are heard with a probe and microphones, by default those kept.
+    def stage(
+        self, probe: Probe | None = None, n_microphones: int | None = None, echo_to_noise_db: float | None = None
+    ) -> Stage:
+        """Return the stage on which kept takes are heard with a probe, microphones and noise, by default those kept.
 
         Raises:
             StudyError: more microphones than were kept, or a band beyond theirs.
         """
         probe, n_microphones = probe or self.options.probe, n_microphones or self.options.n_microphones
-        stage = stage_for(replace(self.options, probe=probe, n_microphones=n_microphones))
+        noise = self.options.echo_to_noise_db if echo_to_noise_db is None else echo_to_noise_db
+        stage = stage_for(replace(self.options, probe=probe, n_microphones=n_microphones, echo_to_noise_db=noise))
         if n_microphones > self.options.n_microphones:
             raise StudyError(
                 f"{self.folder} holds {self.options.n_microphones} microphones; {n_microphones} were asked for"

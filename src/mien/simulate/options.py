@@ -1,7 +1,7 @@
 """What is simulated: the options of a study, and the plan of takes that follows from them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,13 @@ from mien.simulate.scene import MICROPHONES_M, place_named
 
 MASKS = ("open", "mask")
 FACES = ("own", "makehuman")
-_LATER: dict[str, Any] = {"face": "own", "identity_spread": 1.0, "shape_noise_mm": 0.0, "field_noise": 0.0}
+_LATER: dict[str, Any] = {
+    "face": "own",
+    "identity_spread": 1.0,
+    "shape_noise_mm": 0.0,
+    "field_noise": 0.0,
+    "echo_to_noise_db": None,
+}
 LONGEST_S = 600.0
 
 
@@ -45,6 +51,8 @@ class SimulationOptions:
         shape_noise_mm: root mean square of a random smooth relief added to each person's face, beyond its modes.
         field_noise: root mean square of how far each action unit of each person departs from the face model's, as a
             share of its displacement; smooth over the face, in size and direction (`variety.vary_face`).
+        echo_to_noise_db: what stands in the level's place (`levels.Level`), or None for the level's own. Kept channels
+            are the same with any.
         probe: a chirp, pure tones, or both at once.
         n_microphones: 1 (1 cm from the loudspeaker), or 2 (another at the phone's lower edge, 14 cm away).
         sex_counts: men and women, whose sum is `n_subjects`; None for half of each.
@@ -77,6 +85,7 @@ class SimulationOptions:
     identity_spread: float = 1.0
     shape_noise_mm: float = 0.0
     field_noise: float = 0.0
+    echo_to_noise_db: float | None = None
     probe: Probe = field(default_factory=Chirp)
     n_microphones: int = 1
     sex_counts: tuple[int, int] | None = None
@@ -100,6 +109,8 @@ class SimulationOptions:
         _check_between("identity_spread", self.identity_spread, 0.0, 3.0)
         _check_between("shape_noise_mm", self.shape_noise_mm, 0.0, 10.0)
         _check_between("field_noise", self.field_noise, 0.0, 1.0)
+        if self.echo_to_noise_db is not None:
+            _check_between("echo_to_noise_db", self.echo_to_noise_db, -20.0, 100.0)
         if self.face not in FACES:
             raise StudyError(f"face {self.face!r} is unknown; known are {', '.join(FACES)}")
         if self.face_folder is not None and self.face != FACES[0]:
@@ -123,7 +134,10 @@ class SimulationOptions:
 
     @property
     def level_values(self) -> Level:
-        return level_named(self.level)
+        level = level_named(self.level)
+        if self.echo_to_noise_db is None:
+            return level
+        return replace(level, echo_to_noise_db=self.echo_to_noise_db)
 
     @property
     def n_takes_per_subject(self) -> int:
