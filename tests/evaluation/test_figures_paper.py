@@ -146,7 +146,7 @@ def test_takes_start_where_the_method_stood_as_trained():
     left, right = (panel.lines[0].get_ydata().tolist() for panel in figure.axes)
     assert left == [0.3, 0.4, 0.5] and right == [0.3, 0.35]
     only = takes_figure({("a", "calibrated-1"): Interval(0.5, 0.4, 0.6)}, "right")
-    assert [panel.get_visible() for panel in only.axes] == [False, True]
+    assert [panel.get_xlabel() for panel in only.axes] == ["labelled takes\nper expression"]
 
 
 def test_the_surest_are_right_most_often_where_confidence_means_something():

@@ -45,6 +45,7 @@ def test_scores_of_counts_agree_with_scikit_learn(pairs):
     assert macro_precision(counts) == pytest.approx(expected)
 
 
+@settings(deadline=None)
 @given(words)
 def test_f1_is_the_harmonic_mean_of_precision_and_recall(pairs):
     truth, predicted = zip(*pairs, strict=True)
@@ -75,6 +76,7 @@ def test_average_precision_is_the_sum_over_thresholds():
         assert average_precision(truth, probabilities, CLASSES)[name] == pytest.approx(steps)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=60))
 def test_average_precision_agrees_with_scikit_learn_where_probabilities_are_equal(pairs):
     truth, scores = np.array(pairs, dtype=int).T
@@ -137,6 +139,7 @@ def test_score_of_a_table():
     assert found["accuracy"] == 0.5 and found["ece"] == 0.5 and found["macro_f1"] == pytest.approx(1 / 3)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(CLASSES), min_size=1, max_size=80))
 def test_floors_are_what_the_dull_methods_score(truth):
     most = max(sorted(set(truth)), key=truth.count)

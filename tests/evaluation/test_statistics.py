@@ -85,6 +85,7 @@ def test_without_a_difference_small_p_are_as_rare_as_they_say():
     assert np.mean(p <= 0.05) < 0.08
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
 def test_holm_raises_p_keeps_their_order_and_starts_at_bonferroni(p_values):
     p, corrected = np.array(p_values), holm(p_values)

@@ -29,32 +29,29 @@ def takes_figure(estimates: Mapping[tuple[str, str], Interval], label: str) -> F
         estimates: (method, adaptation) -> interval; halves and transductive adaptation have no number and no place.
         label: of the vertical axis.
     """
-    figure, panels = new_figure(3.0, 1, 2, sharey=True)
+    kinds = {"inductive": "unlabelled takes\nper person", "calibrated": "labelled takes\nper expression"}
+    asked = {key: adaptation_named(key[1]) for key in estimates}
+    found = [kind for kind in kinds if any(a.kind == kind and a.n_takes is not None for a in asked.values())]
+    figure, panels = new_figure(3.0, 1, len(found), sharey=True, squeeze=False)
     methods = list(dict.fromkeys(method for method, _ in estimates))
     colours = colour_of(methods)
-    for panel, kind, words in (
-        (panels[0], "inductive", "unlabelled takes\nper person"),
-        (panels[1], "calibrated", "labelled takes\nper expression"),
-    ):
+    for panel, kind in zip(panels[0], found, strict=True):
         counts: set[int] = set()
         for number, method in enumerate(methods):
-            found = {
-                asked.n_takes: interval
-                for (name, word), interval in estimates.items()
-                if name == method and (asked := adaptation_named(word)).kind == kind and asked.n_takes is not None
+            points = {
+                a.n_takes: estimates[key]
+                for key, a in asked.items()
+                if key[0] == method and a.kind == kind and a.n_takes is not None
             }
-            if not found:
-                continue
-            start = estimates.get((method, "none"))
-            points = ([(-1, start)] if start else []) + sorted(found.items())
-            counts |= set(found)
-            _line(panel, points, colours[method], SHAPES[number % len(SHAPES)], method)
-        _count_axis(panel, sorted(counts), words)
-    panels[0].set_ylabel(label)
-    handles = {
-        text: handle for panel in panels for handle, text in zip(*panel.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, handlelength=1.6)
+            counts |= set(points)
+            if points and (method, "none") in estimates:
+                points[-1] = estimates[(method, "none")]
+            if points:
+                _line(panel, sorted(points.items()), colours[method], SHAPES[number % len(SHAPES)], method)
+        _count_axis(panel, sorted(counts), kinds[kind])
+    panels[0, 0].set_ylabel(label)
+    handles, names = max((panel.get_legend_handles_labels() for panel in panels[0]), key=lambda shown: len(shown[1]))
+    figure.legend(handles, names, loc="outside lower center", ncols=3, handlelength=1.6)
     return figure
 
 
@@ -64,9 +61,6 @@ def _place(n_takes: int) -> float:
 
 
 def _count_axis(panel: Any, counts: list[int], words: str) -> None:
-    if not counts:
-        panel.set_visible(False)
-        return
     panel.set_xticks([_place(number) for number in (-1, *counts)], ["as is", *map(str, counts)])
     panel.set(xlabel=words)
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")

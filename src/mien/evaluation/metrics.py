@@ -31,8 +31,9 @@ def confusion(truth: Sequence[str], predicted: Sequence[str], classes: Sequence[
         [[1, 0], [1, 1]]
     """
     n_classes = len(classes)
-    position = pd.Index(classes)
-    cells = position.get_indexer(pd.Index(truth)) * n_classes + position.get_indexer(pd.Index(predicted))
+    number = {name: place for place, name in enumerate(classes)}
+    pairs = zip(truth, predicted, strict=True)
+    cells = np.fromiter((number[shown] * n_classes + number[named] for shown, named in pairs), dtype=np.int64)
     return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
@@ -174,9 +175,12 @@ def calibration(
         bins[order] = np.arange(len(confidence)) * n_bins // max(len(confidence), 1)
     else:
         bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
-    table = pd.DataFrame({"bin": bins, "confidence": confidence, "accuracy": correct.astype(np.float64)})
-    grouped = table.groupby("bin", sort=True)
-    return grouped.agg(n=("accuracy", "size"), confidence=("confidence", "mean"), accuracy=("accuracy", "mean"))
+    counts = np.bincount(bins, minlength=n_bins)
+    found = np.flatnonzero(counts)
+    sums = [np.bincount(bins, weights=each, minlength=n_bins)[found] for each in (confidence, correct)]
+    n_inside = counts[found]
+    columns = {"n": n_inside, "confidence": sums[0] / n_inside, "accuracy": sums[1] / n_inside}
+    return pd.DataFrame(columns, index=pd.Index(found, name="bin"))
 
 
 def calibration_error(bins: pd.DataFrame) -> float:
@@ -187,8 +191,8 @@ def calibration_error(bins: pd.DataFrame) -> float:
         >>> round(calibration_error(sure_but_half_right), 3)
         0.4
     """
-    weights = bins["n"] / bins["n"].sum()
-    return float((weights * (bins["accuracy"] - bins["confidence"]).abs()).sum())
+    n, confidence, right = (bins[name].to_numpy() for name in ("n", "confidence", "accuracy"))
+    return float(n @ np.abs(right - confidence) / n.sum())
 
 
 def coverage_curve(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -210,22 +214,18 @@ def score(predictions: pd.DataFrame) -> dict[str, float]:
     accuracy; balanced_accuracy, which is the mean recall; macro_f1; ece; macro_precision; mean_average_precision, the
     mean over the classes that occur.
     """
-    counts = confusion(predictions["truth"], predictions["predicted"], classes_of(predictions))
-    correct = (predictions["truth"] == predictions["predicted"]).to_numpy()
+    classes, probabilities = classes_of(predictions), probabilities_of(predictions)
+    truth, predicted = predictions["truth"].to_numpy(dtype=object), predictions["predicted"].to_numpy(dtype=object)
+    counts = confusion(truth, predicted, classes)
+    area = average_precision(truth, probabilities, classes)
     return {
         "accuracy": float(accuracy(counts)),
         "balanced_accuracy": float(balanced_accuracy(counts)),
         "macro_f1": float(macro_f1(counts)),
-        "ece": calibration_error(calibration(correct, probabilities_of(predictions).max(axis=1))),
+        "ece": calibration_error(calibration(truth == predicted, probabilities.max(axis=1))),
         "macro_precision": float(macro_precision(counts)),
-        "mean_average_precision": mean_average_precision(predictions),
+        "mean_average_precision": float(np.nanmean(list(area.values()))),
     }
-
-
-def mean_average_precision(predictions: pd.DataFrame) -> float:
-    """Return the mean average precision over the classes that occur in the truth."""
-    area = average_precision(predictions["truth"].to_numpy(), probabilities_of(predictions), classes_of(predictions))
-    return float(np.nanmean(list(area.values())))
 
 
 def predicted_classes(predictions: pd.DataFrame) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mien.evaluation.report_reading import Reading
-from mien.sensing.range_profile import NEUTRAL_UNTIL_S
+from mien.sensing.neutral import NEUTRAL_UNTIL_S
 
 _NEUTRAL = {
     "none": "",

@@ -91,6 +91,11 @@ class Reading:
         return tuple(case for case in self.cases if case.adaptation in latest.values())
 
     @property
+    def as_trained(self) -> tuple[Case, ...]:
+        """Return the cases that knew nothing of the people scored."""
+        return tuple(case for case in self.cases if case.adaptation == "none")
+
+    @property
     def floors(self) -> dict[str, dict[str, float]]:
         return floors(self.cases[0].scored["truth"])
 

@@ -12,7 +12,7 @@ from mien.evaluation.figures import (
     confusion_of,
     precision_recall_figure,
 )
-from mien.evaluation.figures_curves import takes_figure
+from mien.evaluation.figures_curves import coverage_figure, pairs_figure, takes_figure
 from mien.evaluation.inline import figure_html, grid_html, more_html, svg, table_html
 from mien.evaluation.metrics import (
     calibration,
@@ -58,7 +58,10 @@ def scores_table(reading: Reading, unit: str) -> str:
         between=[
             f"{low:.2f}–{high:.2f}" for low, high in zip(table["macro_f1_low"], table["macro_f1_high"], strict=True)
         ],
-        hears=[heard_by(reading, method) for method in table["method"]],
+        hears=[
+            "" if again else heard_by(reading, method)
+            for method, again in zip(table["method"], table["method"].duplicated(), strict=True)
+        ],
     )[[*names, "between", "ece", "hears"]]
     formats = dict.fromkeys([*list(names)[1:], "ece"], _three)
     caption = (
@@ -75,7 +78,7 @@ def takes_needed(reading: Reading) -> str:
     if not numbered:
         return ""
     estimates = {(case.method, case.adaptation): case.interval for case in reading.cases}
-    picture = takes_figure(estimates, f"{reading.unit}s {SCORE_WORDS}")
+    picture = takes_figure(estimates, f"{reading.unit}s named right")
     alt = "; ".join(f"{case.name} {percent(case.interval.estimate)}" for case in numbered)
     caption = (
         f"{reading.unit.capitalize()}s {SCORE_WORDS}, over takes of the person that were learnt from before; at 0 "
@@ -96,6 +99,11 @@ def confusions(reading: Reading) -> str:
     missed = [escape(sentence) for case in reading.drawn for sentence in never_right(case)]
     if missed:
         words += f'<ul class="plain">{"".join(f"<li>{sentence}</li>" for sentence in missed)}</ul>'
+    as_trained = {case.method: case.scored for case in reading.as_trained}
+    if len(reading.classes) > 2 and as_trained:
+        pairs = svg(pairs_figure(as_trained), f"The pairs most confused by {', '.join(as_trained)}")
+        caption = f"Pairs of classes most often taken for each other, as trained. {reading.origin_words()}"
+        figures.append(figure_html(pairs, caption))
     return words + grid_html(figures)
 
 
@@ -122,8 +130,8 @@ def per_class(reading: Reading) -> str:
 
 def per_person(reading: Reading) -> str:
     """Return each person's score by each case."""
-    table = pd.DataFrame({case.name: case.per_subject for case in reading.cases}).rename_axis("subject").reset_index()
-    formats = {case.name: percent for case in reading.cases}
+    table = pd.DataFrame({case.name: case.per_subject for case in reading.drawn}).rename_axis("subject").reset_index()
+    formats = {case.name: percent for case in reading.drawn}
     caption = f"Share of each person's {reading.unit}s {SCORE_WORDS}."
     return table_html(table, caption, formats, {"subject": "Person"})
 
@@ -179,6 +187,14 @@ def calibrations(reading: Reading) -> str:
         "<p>On the dashed line a confidence of 70 % is right 70 % of the time; below it the method is too sure. ECE is "
         "the mean distance from that line, weighted by how many fall into each of 15 bins; 0 is perfect.</p>"
     )
+    as_trained = {case.method: case.scored for case in reading.as_trained}
+    if as_trained:
+        picture = svg(coverage_figure(as_trained), f"Share named right over share answered: {', '.join(as_trained)}")
+        caption = (
+            f"If only the {reading.unit}s were answered of which a method, as trained, is surest: the share named "
+            f"right. Marks at 50 and 80 %. {reading.origin_words()}"
+        )
+        figures.append(figure_html(picture, caption))
     return words + grid_html(figures)
 
 

@@ -12,10 +12,6 @@ from mien.errors import StudyError
 from mien.evaluation.adaptation import adaptation_named
 from mien.evaluation.metrics import (
     balanced_accuracy,
-    calibration,
-    calibration_error,
-    mean_average_precision,
-    probabilities_of,
     score,
 )
 from mien.evaluation.statistics import confusions_by_subject, intervals, paired_tests
@@ -102,9 +98,8 @@ def summary(predictions: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {"method": method, "adaptation": adaptation, "scored_unit": unit}
         for name, interval in intervals(part).items():
             row |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
-        correct = (part["truth"] == part["predicted"]).to_numpy()
-        row["ece"] = calibration_error(calibration(correct, probabilities_of(part).max(axis=1)))
-        row["mean_average_precision"] = mean_average_precision(part)
+        scores = score(part)
+        row |= {name: scores[name] for name in ("ece", "mean_average_precision")}
         row |= {"n_subjects": part["subject"].nunique(), "n_seeds": part["seed"].nunique(), "n_scored": len(part)}
         rows.append(row)
     return pd.DataFrame(rows)
