@@ -26,6 +26,9 @@ PEOPLE, EXPRESSIONS, TAKES = 4, ("fear", "happiness", "sadness"), 3
 QUICK = {
     "facer": {"width": 2, "attention_units": 4, "classifier_hidden": (16,), "epochs": 2, "adaptation_epochs": 1},
     "resnet": {"width": 2, "epochs": 2},
+    "xhar": {"width": 2, "epochs": 2, "adaptation_epochs": 1},
+    "dann": {"width": 2, "epochs": 2, "adaptation_epochs": 1},
+    "sonicface": {"n_filters": 8, "epochs": 2},
     "svm": {},
     "linear": {},
     "mien": {"n_filters": 8, "epochs": 2},

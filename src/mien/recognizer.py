@@ -27,6 +27,7 @@ from mien.learning.model_folder import (
     read_model,
     write_model,
 )
+from mien.learning.weights import n_weights
 from mien.probe import Probe, describe, probe_from_json, probe_to_json
 from mien.progress import talk
 from mien.recording import Recording, read_recording
@@ -178,6 +179,7 @@ class Recognizer:
             n_takes=len(np.unique(part.row)),
             n_windows=len(part),
             n_microphones=features.values.shape[1],
+            n_weights=n_weights(self.estimator),
         )
         return self
 

@@ -21,7 +21,18 @@ from mien.learning.methods import (
 
 @pytest.mark.parametrize(
     "module",
-    ["arrays", "augmentation", "bank", "calibration", "loop", "losses", "machines", "methods", "pseudo_labels"],
+    [
+        "arrays",
+        "augmentation",
+        "bank",
+        "calibration",
+        "loop",
+        "losses",
+        "machines",
+        "methods",
+        "pseudo_labels",
+        "weights",
+    ],
 )
 def test_examples(module):
     found = doctest.testmod(importlib.import_module(f"mien.learning.{module}"))

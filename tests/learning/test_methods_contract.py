@@ -9,6 +9,7 @@ from toy_windows import IMAGE, toy_windows
 
 from mien.errors import ModelError
 from mien.learning.methods import METHODS, options_from_json, options_to_json, with_changes
+from mien.learning.weights import n_weights
 
 QUICK = {
     "facer": {"width": 2, "attention_units": 4, "classifier_hidden": (16,), "epochs": 6, "adaptation_epochs": 2},
@@ -230,3 +231,16 @@ def test_calibrating_refuses_what_cannot_teach(fitted, name):
 def test_every_method_says_whether_it_adapts():
     for name, method in METHODS.items():
         assert method.adapts == hasattr(method.estimator, "adapt"), name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_counted_as_torch_or_the_machines_arrays_have_them(fitted, name):
+    estimator = fitted[name]
+    if name in ("svm", "linear"):
+        arrays = [estimator.seen.components.mean, estimator.seen.components.axes, *estimator.machine.values()]
+        expected = sum(np.size(array) for array in arrays)
+    else:
+        base = getattr(estimator, "base", estimator)
+        networks = [base.network, *([estimator.classifier] if name == "facer" else [])]
+        expected = sum(weights.numel() for network in networks for weights in network.parameters())
+    assert n_weights(estimator) == expected > 0

@@ -35,6 +35,7 @@ class TrainingFacts(BaseModel):
     Args:
         study, digest: the study's name and digest; None where features were given without one.
         simulated: whether its people were; None where that is not known.
+        n_weights: how many numbers decide (`weights.n_weights`); None in models of before it was counted.
         adapted_windows: unlabelled windows it was adapted to, 0 where it was not; adapted_study: their study.
         calibrated_takes, neutral_takes: one person's labelled takes that it was calibrated to, and their neutral ones;
             calibrated_study, calibrated_subject: where from and who.
@@ -49,6 +50,7 @@ class TrainingFacts(BaseModel):
     n_takes: int = 0
     n_windows: int = 0
     n_microphones: Annotated[int, Field(ge=1, le=64)] = 1
+    n_weights: int | None = None
     adapted_windows: int = 0
     adapted_study: str | None = None
     calibrated_takes: int = 0
@@ -181,6 +183,8 @@ def model_card(description: Description, front_end: str, probe: str, scores: str
         + (f", of the study {training.study!r} (digest {training.digest})." if training.study else "."),
         f"Heard through: {probe}. Front end: {front_end}. Microphones: {training.n_microphones}.",
     ]
+    if training.n_weights is not None:
+        lines.append(f"It is made of {training.n_weights:,} learnt numbers.")
     if description.front_end.get("neutral") == "take":
         lines.append(
             f"A recording must begin with the neutral face: until its `neutral_until_s`, or for {NEUTRAL_UNTIL_S:g} s "
