@@ -217,7 +217,7 @@ def test_a_clip_of_another_time_serves_as_neutral():
     with pytest.raises(RecordingError, match="needs a recording of the person's neutral face"):
         front_end.features(take)
     stereo = Recording(np.concatenate([clip.samples, clip.samples]), 48_000, clip.probe)
-    with pytest.raises(RecordingError, match="2 channels, the recording 1"):
+    with pytest.raises(RecordingError, match="2 channels of 12 cells, the recording 1"):
         front_end.features(take, stereo)
 
 
@@ -247,7 +247,7 @@ def test_a_line_of_text_names_a_front_end():
         ("spectrogram:gate=maybe", "must be true or false"),
         ("range-profile:window_s=-1", "a positive number is needed"),
         ("range-profile:near_m=0.6", "near_m must be below far_m"),
-        ("range-profile:neutral=mine", "'none', 'take' or 'clip'"),
+        ("range-profile:neutral=mine", "'none', 'take', 'clip' or 'running'"),
         ("range-profile:taper=box", "'matched', 'flat' or 'hann'"),
     ],
 )

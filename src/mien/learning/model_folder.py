@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save
 
 from mien.errors import ModelError
 from mien.files import json_text, read_json, sha256, write_together
-from mien.sensing.range_profile import NEUTRAL_UNTIL_S
+from mien.sensing.neutral import NEUTRAL_UNTIL_S
 
 WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "recognizer.json", "MODEL_CARD.md"
 

@@ -15,8 +15,9 @@ from mien.probe import Chirp, Composite, PureTones, describe
 from mien.recording import Recording
 from mien.sensing.echoes import Echoes
 from mien.sensing.features import Axis, Features
+from mien.sensing.neutral import neutral_periods
 from mien.sensing.range_gate import Taper
-from mien.sensing.range_profile import RangeProfile, neutral_periods
+from mien.sensing.range_profile import RangeProfile
 from mien.sensing.tone_envelopes import tone_envelopes
 from mien.sensing.windows import check_word, level_of, microphones, window_features, windows_of
 

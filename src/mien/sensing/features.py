@@ -27,8 +27,12 @@ class FrontEnd(Protocol):
 
     kind: ClassVar[str]
 
-    def features(self, recording: Recording, neutral: Recording | None = None) -> "Features":
-        """Return the recording's windows; `row` is all zero. `neutral` is a clip of the person's neutral face."""
+    def features(self, recording: Recording, neutral: Any = None) -> "Features":
+        """Return the recording's windows; `row` is all zero.
+
+        Args:
+            neutral: a clip of the person's neutral face, or a `NeutralProfile` of one.
+        """
         ...
 
 

@@ -1,5 +1,6 @@
 """Complex range profiles: the compressed echo by distance, one column per chirp."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -9,20 +10,24 @@ from mien.errors import RecordingError
 from mien.recording import Recording
 from mien.sensing.echoes import Echoes, find_echoes
 from mien.sensing.features import Axis, Features
+from mien.sensing.neutral import (
+    RUNNING_S,
+    NeutralProfile,
+    against,
+    neutral_periods,
+    running_references,
+)
 from mien.sensing.range_gate import RangeGate, Taper, compress
 from mien.sensing.windows import (
+    Windows,
     check_positive,
     check_word,
     gate_of,
-    known_fact,
     level_of,
     microphones,
     window_features,
     windows_of,
 )
-
-NEUTRAL_UNTIL_S = 0.15
-"""Until when a take is taken as neutral if its facts do not say: the first three periods, before the onset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +42,10 @@ class RangeProfile:
         near_m, far_m: distances kept.
         cells_per_range_cell: how finely the range is sampled; a range cell is 4.3 cm for 4 kHz.
         neutral: "take" subtracts the mean profile before ``facts["neutral_until_s"]`` (0.15 s if absent), "clip" that
-            of a recording of the person's neutral face; the difference is divided by the neutral's root mean
-            square in its microphone and its phase taken relative to the neutral's in every cell. "none" divides by the
-            microphone's own root mean square over the recording.
+            of a recording of the person's neutral face, "running" a baseline that follows what was heard before
+            (`running_references`); the difference is divided by the neutral's root mean square in its microphone and
+            its phase taken relative to the neutral's in every cell. "none" divides by the microphone's own root mean
+            square over the recording.
         direct_path: "removed", or "kept" (an ablation; compression and neutral reference alone then hold it back).
         values: "complex", or "magnitude" (an ablation): the profile's, before the neutral's is subtracted.
         taper: see `compression`.
@@ -54,7 +60,7 @@ class RangeProfile:
     near_m: float = 0.25
     far_m: float = 0.50
     cells_per_range_cell: int = 2
-    neutral: Literal["none", "take", "clip"] = "none"
+    neutral: Literal["none", "take", "clip", "running"] = "none"
     direct_path: Literal["removed", "kept"] = "removed"
     values: Literal["complex", "magnitude"] = "complex"
     taper: Taper = "matched"
@@ -64,16 +70,17 @@ class RangeProfile:
     def __post_init__(self) -> None:
         check_positive(window_s=self.window_s, hop_s=self.hop_s, cells_per_range_cell=self.cells_per_range_cell)
         RangeGate(self.near_m, self.far_m, self.direct_path_m, self.temperature_c)
-        check_word("neutral", self.neutral, ("none", "take", "clip"))
+        check_word("neutral", self.neutral, ("none", "take", "clip", "running"))
         check_word("direct_path", self.direct_path, ("removed", "kept"))
         check_word("values", self.values, ("complex", "magnitude"))
         check_word("taper", self.taper, ("matched", "flat", "hann"))
 
-    def features(self, recording: Recording, neutral: Recording | None = None) -> Features:
+    def features(self, recording: Recording, neutral: Recording | NeutralProfile | None = None) -> Features:
         """Return (window microphone range time) complex64 profiles or float32 magnitudes.
 
         Args:
-            neutral: a clip of the person's neutral face, used if the option `neutral` is "clip".
+            neutral: the person's neutral face, a clip or what `neutral_profile` made of some, used if the option
+                `neutral` is "clip".
 
         Raises:
             ProbeNotFound, ProbeMismatch, ProbeError: as `synchronise`, also for the clip.
@@ -82,10 +89,13 @@ class RangeProfile:
         profile, distance_m, echoes = self.profile(recording)
         chirp = echoes.grid.chirp
         windows = windows_of(profile.shape[1], chirp.period_s, self.window_s, self.hop_s)
-        profile = self._referenced(profile, echoes, recording, neutral)
-        index = windows.first[:, None] + np.arange(windows.n_periods)
         kind = np.complex64 if self.values == "complex" else np.float32
-        values = np.moveaxis(profile[:, index], (1, 3), (0, 2)).astype(kind)
+        values = profile[:, windows.first[:, None] + np.arange(windows.n_periods)]
+        if self.neutral == "none":
+            values = values / level_of(profile)[..., None]
+        else:
+            values = against(values, self._references(profile, windows, echoes, recording, neutral))
+        values = np.moveaxis(values, (1, 3), (0, 2)).astype(kind)
         time_s = np.arange(windows.n_periods) * chirp.period_s
         axes = (microphones(recording), Axis("range", "m", distance_m), Axis("time", "s", time_s))
         return window_features(values, axes, self, echoes, windows)
@@ -99,38 +109,43 @@ class RangeProfile:
         profile = compress(spectra, echoes.grid, gate.delay_s(distance_m), self.taper) / echoes.direct_amplitude
         return profile if self.values == "complex" else np.abs(profile), distance_m, echoes
 
-    def _referenced(
-        self, profile: np.ndarray, echoes: Echoes, recording: Recording, clip: Recording | None
-    ) -> np.ndarray:
-        if self.neutral == "none":
-            return profile / level_of(profile)
-        if self.neutral == "take":
-            reference = profile[:, : neutral_periods(echoes, recording)].mean(axis=1, keepdims=True)
-        else:
-            reference = self._clip_reference(profile, clip)
-        size = np.abs(reference)
-        turn = np.where(size > 0, reference.conj() / np.maximum(size, np.finfo(float).tiny), 1)
-        return (profile - reference) * turn / level_of(reference)
+    def neutral_profile(self, clips: Sequence[Recording]) -> NeutralProfile:
+        """Return what clips of a person's neutral face are taken to be: their mean profile.
 
-    def _clip_reference(self, profile: np.ndarray, clip: Recording | None) -> np.ndarray:
-        if clip is None:
+        Raises:
+            ProbeNotFound, ProbeMismatch, ProbeError: as `synchronise`. RecordingError: no clip, or of other channels.
+        """
+        profiles = [self.profile(clip)[0].mean(axis=1) for clip in clips]
+        if len({profile.shape for profile in profiles}) != 1:
+            raise RecordingError(
+                f"{len(profiles)} neutral clips with {[len(profile) for profile in profiles]} channels; at least "
+                "one is needed, and all alike"
+            )
+        return NeutralProfile(np.mean(profiles, axis=0))
+
+    def _references(
+        self,
+        profile: np.ndarray,
+        windows: Windows,
+        echoes: Echoes,
+        recording: Recording,
+        neutral: Recording | NeutralProfile | None,
+    ) -> np.ndarray:
+        """Return (channel window range) what each window is measured against; one for all where that is one."""
+        n_first = neutral_periods(echoes, recording)
+        if self.neutral == "take":
+            return profile[:, :n_first].mean(axis=1, keepdims=True)
+        if self.neutral == "running":
+            return running_references(profile, windows.first, n_first, round(RUNNING_S / echoes.grid.chirp.period_s))
+        if neutral is None:
             raise RecordingError(
                 "RangeProfile(neutral='clip') needs a recording of the person's neutral face and none was given; "
                 "give features(recording, neutral=...) one or choose neutral='take'"
             )
-        reference = self.profile(clip)[0].mean(axis=1, keepdims=True)
-        if len(reference) != len(profile):
+        known = self.neutral_profile([neutral]) if isinstance(neutral, Recording) else neutral
+        if known.values.shape != profile[:, 0].shape:
             raise RecordingError(
-                f"the neutral clip has {len(reference)} channels, the recording {len(profile)}; record both alike"
+                f"the neutral clip has {len(known.values)} channels of {known.values.shape[1]} cells, the recording "
+                f"{len(profile)} of {profile.shape[2]}; record both alike"
             )
-        return reference
-
-
-def neutral_periods(echoes: Echoes, recording: Recording) -> int:
-    """Return how many periods at a take's start show the neutral face, at least one.
-
-    A period counts if the middle of its sweep lies before ``facts["neutral_until_s"]``.
-    """
-    until_s = known_fact(recording, "neutral_until_s", NEUTRAL_UNTIL_S)
-    middle_s = echoes.period_start_s + echoes.grid.chirp.sweep_s / 2
-    return max(1, int(np.count_nonzero(middle_s < until_s)))
+        return known.values[:, None]
