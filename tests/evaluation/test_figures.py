@@ -9,7 +9,16 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from mien.evaluation.figures import DIGITS, PAGES, blend, comparison_figure, confusion_figure, digit_colour, luminance
+from mien.evaluation.figures import (
+    DIGITS,
+    PAGES,
+    PALETTE,
+    blend,
+    comparison_figure,
+    confusion_figure,
+    digit_colour,
+    luminance,
+)
 from mien.evaluation.figures_sound import cleaning_figure, echoes_figure, probe_figure
 from mien.evaluation.inline import svg, table_html
 from mien.evaluation.statistics import Interval
@@ -61,6 +70,16 @@ def test_the_pages_of_the_digits_are_those_of_the_style_sheet():
     for page, (card, *hues) in zip(text.split("@media (prefers-color-scheme: dark)")[:2], PAGES, strict=True):
         found = [re.search(rf"--{name}: (#[0-9a-f]{{6}})", page)[1] for name in ("card", "hue-0", "hue-1")]
         assert found == [card, *hues]
+
+
+def test_every_colour_of_the_palette_stands_out_on_a_light_and_on_a_dark_page():
+    text = (resources.files("mien.evaluation") / "report.css").read_text(encoding="utf-8")
+    for page, (card, *_) in zip(text.split("@media (prefers-color-scheme: dark)")[:2], PAGES, strict=True):
+        hues = [re.search(rf"--hue-{number}: (#[0-9a-f]{{6}})", page)[1] for number in range(len(PALETTE))]
+        assert len(set(hues)) == len(PALETTE)
+        for colour in hues:
+            low, high = sorted((luminance(colour) + 0.05, luminance(card) + 0.05))
+            assert high / low >= 3  # WCAG 2.1, 1.4.11
 
 
 def test_the_line_of_chance_crosses_no_label():

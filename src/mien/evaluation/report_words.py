@@ -226,6 +226,7 @@ def _seen(adaptation: str) -> str:
         return (
             f"Of each scored person by itself: one neutral clip where the study has one{labelled}, drawn at random. "
             "The person's other takes were scored. Such figures belong beside others that asked as much of a person."
+            + ("" if asked.n_takes else " A clip teaches no class: it counts where the front end measures against it.")
         )
     if asked.n_takes is not None:
         return (
