@@ -3,7 +3,9 @@
 import doctest
 import importlib
 import json
+import re
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ from mien.learning.methods import (
     parse_options,
     with_changes,
 )
+from mien.sensing.front_ends import parse_front_end
 
 
 @pytest.mark.parametrize(
@@ -94,3 +97,13 @@ def test_texts_become_options():
 def test_unknown_methods_are_refused_with_those_known():
     with pytest.raises(ModelError, match="known are facer, resnet, xhar"):
         method_named("alexnet")
+
+
+def test_the_page_of_methods_names_them_all_and_no_option_that_is_none():
+    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert {name for name in METHODS if f"`{name}`" not in page} == set()
+    fronts = re.findall(r"(?:spectrogram|range-profile):[\w=,.-]+", page)
+    assert len(fronts) >= 6 and all(parse_front_end(text) for text in fronts)
+    known = {name for method in METHODS.values() for name in option_names(method.options)}
+    shown = re.findall(r"[` ]([a-z_]+)=[\w.-]+`", re.sub(r"(?:spectrogram|range-profile):[\w=,.-]+", "", page))
+    assert len(shown) >= 10 and set(shown) <= known
