@@ -1,0 +1,114 @@
+"""The simulated people that are learnt from, the fifty that are scored, and what front ends hear of them."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mien.datasets.simulated import heard_features
+from mien.evaluation.results import write_table
+from mien.files import write_atomically
+from mien.labels import NEUTRAL
+from mien.probe import Chirp, Probe, sonicface_probe
+from mien.progress import talk
+from mien.sensing.features import Features, FrontEnd, join
+from mien.sensing.front_ends import ChirpAndTones, RangeProfile, Spectrogram
+from mien.simulate.channels import KeptChannels, keep_channels
+from mien.simulate.options import SimulationOptions
+
+WIDE = Chirp(low_hz=15_000, high_hz=23_000)
+"""Channels are kept over 8 kHz, so that one scattering serves the paper's chirp, tones below it and wider chirps."""
+
+LEARNT = SimulationOptions(n_subjects=2400, n_takes=3, n_neutral_takes=1, probe=WIDE, seed=1000)
+SCORED = SimulationOptions(n_subjects=50, n_takes=10, n_neutral_takes=2, probe=WIDE, seed=1)
+"""Three takes of each of six expressions by many, ten by fifty others; all of 1 s, and neutral clips of everyone."""
+
+_BY_PROFILE = ("take", "clip")
+"""One sound serves both."""
+
+ONSET_S = 0.2
+"""Quarter-second windows that start earlier show the neutral face with which every take begins: left out."""
+
+HEARING: dict[str, tuple[FrontEnd, Probe]] = {
+    "take": (RangeProfile(neutral="take"), Chirp()),
+    "clip": (RangeProfile(neutral="clip"), Chirp()),
+    "spectrogram": (Spectrogram(hop_s=0.25), Chirp()),
+    "tones": (ChirpAndTones(), sonicface_probe()),
+}
+"""What is heard, by name: against the take's own beginning, against a stored clip, as in the paper, with tones too."""
+
+
+BLOCK = 600
+"""People whose features are heard and kept together."""
+
+
+def channels(work: Path, level: str, part: str, n_jobs: int) -> KeptChannels:
+    """Return the kept channels of those learnt from or scored (`part`), computed where they are missing."""
+    options = replace(LEARNT if part == "learnt" else SCORED, level=level)
+    return keep_channels(work / f"{level}-{part}", options, n_jobs=n_jobs)
+
+
+def heard(work: Path, level: str, part: str, hearing: str, n_people: int, n_jobs: int) -> tuple[Features, pd.DataFrame]:
+    """Return features of the first `n_people` and the table of their takes, from files where they are there already."""
+    kept = channels(work, level, part, n_jobs)
+    found, tables, n_rows = [], [], 0
+    for first in range(0, n_people, BLOCK):
+        features, table = _block(work, kept, f"{level}-{part}", hearing, first, n_jobs)
+        found.append(replace(features, row=features.row + n_rows))
+        tables.append(table)
+        n_rows += len(table)
+    features, table = join(found), pd.concat(tables, ignore_index=True)
+    chosen = np.flatnonzero(table["subject"].astype(int) <= n_people)
+    # People come in order: those left out are the last rows.
+    return features.of_rows(chosen), table.iloc[: len(chosen)]
+
+
+def _block(
+    work: Path, kept: KeptChannels, name: str, hearing: str, first: int, n_jobs: int
+) -> tuple[Features, pd.DataFrame]:
+    front_end, probe = HEARING[hearing]
+    path = work / "heard" / f"{name}-{hearing}-{first}.npz"
+    listed = path.with_suffix(".csv")
+    if not listed.is_file():
+        indices = range(first, min(first + BLOCK, kept.options.n_subjects))
+        together = _BY_PROFILE if hearing in _BY_PROFILE else (hearing,)
+        talk.print(f"{name}: {', '.join(together)} of people {first + 1} to {indices[-1] + 1}", highlight=False)
+        ends = [HEARING[each][0] for each in together]
+        made, table = heard_features(kept, ends, people=indices, probe=probe, n_jobs=n_jobs)
+        for each, features in zip(together, made, strict=True):
+            other = path.with_name(f"{name}-{each}-{first}.npz")
+            write_atomically(other, partial(_write, features))
+            write_table(other.with_suffix(".csv"), table)
+    names = {column: str for column in ("subject", "session", "take")}
+    table = pd.read_csv(listed, dtype=names, keep_default_na=False)
+    # Axes are not stored: one take heard anew has them.
+    (one,), _ = heard_features(kept, [front_end], people=[0], probe=probe, progress=False)
+    with np.load(path, allow_pickle=False) as arrays:
+        return replace(one, values=arrays["values"], row=arrays["row"], start_s=arrays["start_s"]), table
+
+
+def _write(features: Features, path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, values=features.values, row=features.row, start_s=features.start_s)
+
+
+def people(
+    work: Path, level: str, hearing: str, n_people: int, n_jobs: int
+) -> tuple[Features, pd.DataFrame, np.ndarray]:
+    """Return features of those learnt from and those scored, one table of all, and which rows are scored.
+
+    Scored people's names begin with "s", so that no name stands on both sides. Neutral takes stay in the table, as
+    clips to calibrate with; they are never learnt as a class nor scored.
+    """
+    learnt, table = heard(work, level, "learnt", hearing, n_people, n_jobs)
+    scored, others = heard(work, level, "scored", hearing, SCORED.n_subjects, n_jobs)
+    others = others.assign(subject="s" + others["subject"].astype(str))
+    joined = join([learnt, replace(scored, row=scored.row + len(table))])
+    if hearing == "spectrogram":
+        late = joined.start_s >= ONSET_S
+        joined = replace(joined, values=joined.values[late], row=joined.row[late], start_s=joined.start_s[late])
+    everyone = pd.concat([table, others], ignore_index=True)
+    is_scored = np.arange(len(everyone)) >= len(table)
+    return joined, everyone, np.flatnonzero(is_scored & (everyone["expression"] != NEUTRAL).to_numpy())
