@@ -156,3 +156,14 @@ def test_options_that_mean_nothing_are_refused(options):
 def test_short_takes_are_refused():
     with pytest.raises(RecordingError, match="holds 5 periods"):
         ChirpAndTones().features(take(n_samples=12_000))
+
+
+def test_a_kept_neutral_profile_is_its_clip_and_a_running_one_begins_as_the_takes_own():
+    clip, front_end = take(moved_m=None), ChirpAndTones(neutral="clip")
+    kept = front_end.neutral_profile([clip])
+    assert kept.values.shape == (1, len(front_end.features(take(), clip).axis("band")))
+    np.testing.assert_array_equal(front_end.features(take(), kept).values, front_end.features(take(), clip).values)
+    half = dict(window_s=0.5, hop_s=0.25)
+    running, own = (ChirpAndTones(neutral=how, **half).features(take()).values for how in ("running", "take"))
+    np.testing.assert_allclose(running[0], own[0], atol=1e-5)
+    assert np.abs(running[-1] - own[-1]).max() > 0.1

@@ -5,21 +5,22 @@ We have its abstract, and FacER's words: it "uses both FMCW and pure tone signal
 "calculates the frequency and phase shifts of pure tone signals", and tracks movement (sections II and VI-B).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from mien.errors import ProbeMismatch, RecordingError
+from mien.errors import ProbeMismatch
 from mien.probe import Chirp, Composite, PureTones, describe
 from mien.recording import Recording
 from mien.sensing.echoes import Echoes
 from mien.sensing.features import Axis, Features
-from mien.sensing.neutral import neutral_periods
+from mien.sensing.neutral import NeutralProfile, against, mean_profile, references
 from mien.sensing.range_gate import Taper
 from mien.sensing.range_profile import RangeProfile
 from mien.sensing.tone_envelopes import tone_envelopes
-from mien.sensing.windows import check_word, level_of, microphones, window_features, windows_of
+from mien.sensing.windows import check_word, microphones, window_features, windows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,7 @@ class ChirpAndTones:
 
     Args:
         window_s, hop_s, near_m, far_m, cells_per_range_cell, taper, direct_path_m, temperature_c: as `RangeProfile`.
-        neutral: "take" is the mean before ``facts["neutral_until_s"]`` (0.15 s if absent), "clip" that of a recording
-            of the person's neutral face.
+        neutral: "take", "clip" or "running", as `RangeProfile`.
     """
 
     kind: ClassVar[str] = "chirp-and-tones"
@@ -46,24 +46,25 @@ class ChirpAndTones:
     near_m: float = 0.25
     far_m: float = 0.50
     cells_per_range_cell: int = 2
-    neutral: Literal["take", "clip"] = "take"
+    neutral: Literal["take", "clip", "running"] = "take"
     taper: Taper = "matched"
     direct_path_m: float = 0.01
     temperature_c: float = 20.0
 
     def __post_init__(self) -> None:
-        check_word("neutral", self.neutral, ("take", "clip"))
+        check_word("neutral", self.neutral, ("take", "clip", "running"))
         self._ranging()
 
     def _ranging(self) -> RangeProfile:
         """Return the front end of the chirp's part, which checks the options."""
         return RangeProfile(**{field.name: getattr(self, field.name) for field in fields(self)})
 
-    def features(self, recording: Recording, neutral: Recording | None = None) -> Features:
+    def features(self, recording: Recording, neutral: Recording | NeutralProfile | None = None) -> Features:
         """Return (window microphone band time) complex64: rows of `band` are range cells, then tones.
 
         Args:
-            neutral: a clip of the person's neutral face, used if the option `neutral` is "clip".
+            neutral: the person's neutral face, a clip or what `neutral_profile` made of some, used if the option
+                `neutral` is "clip".
 
         Raises:
             ProbeMismatch: the recording was made with other than one chirp and pure tones.
@@ -71,16 +72,24 @@ class ChirpAndTones:
             RecordingError: shorter than one window, or a clip is needed and missing or has other channels.
         """
         rows, n_cells, echoes = self._rows(recording)
-        reference = self._reference(rows, echoes, recording, neutral)
-        changes = (rows - reference) * _turned_back(reference, n_cells, echoes.sync.channel)
-        changes /= level_of(reference[..., :n_cells])
         period_s = echoes.grid.chirp.period_s
         windows = windows_of(rows.shape[1], period_s, self.window_s, self.hop_s)
-        index = windows.first[:, None] + np.arange(windows.n_periods)
-        values = np.moveaxis(changes[:, index], (1, 3), (0, 2)).astype(np.complex64)
+        known = self.neutral_profile([neutral]) if isinstance(neutral, Recording) else neutral
+        reference = references(self.neutral, rows, windows, echoes, recording, known)
+        values = rows[:, windows.first[:, None] + np.arange(windows.n_periods)]
+        values = _against(values, reference, n_cells, echoes.sync.channel)
+        values = np.moveaxis(values, (1, 3), (0, 2)).astype(np.complex64)
         band, time_s = np.arange(rows.shape[-1]), np.arange(windows.n_periods) * period_s
         axes = (microphones(recording), Axis("band", "", band), Axis("time", "s", time_s))
         return window_features(values, axes, self, echoes, windows)
+
+    def neutral_profile(self, clips: Sequence[Recording]) -> NeutralProfile:
+        """Return what clips of a person's neutral face are taken to be: their mean rows.
+
+        Raises:
+            ProbeNotFound, ProbeMismatch, ProbeError: as `features`. RecordingError: no clip, or of other channels.
+        """
+        return mean_profile([self._rows(clip)[0] for clip in clips])
 
     def _rows(self, recording: Recording) -> tuple[np.ndarray, int, Echoes]:
         """Return (channel period row) range cells and tones relative to the direct path, how many cells, the echoes."""
@@ -89,37 +98,18 @@ class ChirpAndTones:
         envelopes = tone_envelopes(recording, tones, echoes)
         return np.concatenate([profile, envelopes], axis=-1), profile.shape[-1], echoes
 
-    def _reference(self, rows: np.ndarray, echoes: Echoes, recording: Recording, clip: Recording | None) -> np.ndarray:
-        """Return (channel 1 row) of the neutral face."""
-        if self.neutral == "take":
-            return rows[:, : neutral_periods(echoes, recording)].mean(axis=1, keepdims=True)
-        if clip is None:
-            raise RecordingError(
-                "ChirpAndTones(neutral='clip') needs a recording of the person's neutral face and none was given; "
-                "give features(recording, neutral=...) one or choose neutral='take'"
-            )
-        reference = self._rows(clip)[0].mean(axis=1, keepdims=True)
-        if reference.shape != (len(rows), 1, rows.shape[-1]):
-            raise RecordingError(
-                f"the neutral clip has {len(reference)} channels and {reference.shape[-1]} range cells and tones, the "
-                f"recording {len(rows)} and {rows.shape[-1]}; record both alike"
-            )
-        return reference
 
+def _against(values: np.ndarray, reference: np.ndarray, n_cells: int, channel: int) -> np.ndarray:
+    """Return (channel window time row) values less their (channel window row) neutral, by its level and phase.
 
-def _turned_back(reference: np.ndarray, n_cells: int, channel: int) -> np.ndarray:
-    """Return (channel 1 row) what turns each row's phase back to that of the neutral face.
-
-    A cell's phase is turned by the neutral face's in that cell. A tone is divided by what stands still in the channel
-    that was synchronised to: the tone's direct path for the most part, as the cells' is 1 already.
-
-    Args:
-        reference: (channel 1 row) of the neutral face.
+    Cells as `neutral.against` has them. A tone is divided by what stands still of it in the channel that was
+    synchronised to, its direct path for the most part, as the cells' is 1 already; then by the level of the cells.
     """
-    cells, still = reference[..., :n_cells], reference[channel, :, n_cells:]
-    back = cells.conj() / np.maximum(np.abs(cells), np.finfo(float).tiny)
-    tones = np.broadcast_to(1 / still, (len(reference), *still.shape))
-    return np.concatenate([back, tones], axis=-1)
+    cells = against(values[..., :n_cells], reference[..., :n_cells])
+    still = reference[channel, :, n_cells:]
+    level = np.sqrt(np.mean(np.abs(reference[..., :n_cells]) ** 2, axis=2))[..., None, None]
+    tones = (values[..., n_cells:] - reference[:, :, None, n_cells:]) / still[:, None]
+    return np.concatenate([cells, tones / np.maximum(level, np.finfo(float).tiny)], axis=-1)
 
 
 def tones_of(recording: Recording) -> PureTones:

@@ -1,12 +1,15 @@
 """The face at rest, against which a profile is measured: a take's own beginning, a clip, or a running baseline."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
+from mien.errors import ModelError, RecordingError
 from mien.recording import Recording
 from mien.sensing.echoes import Echoes
-from mien.sensing.windows import known_fact
+from mien.sensing.windows import Windows, known_fact
 
 NEUTRAL_UNTIL_S = 0.15
 """Until when a take is taken as neutral if its facts do not say: the first three periods, before the onset."""
@@ -24,6 +27,28 @@ class NeutralProfile:
     """
 
     values: np.ndarray
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return real and imaginary part, as a model's folder keeps them; magnitudes have no imaginary part."""
+        parts = {"neutral.real": self.values.real}
+        return parts | ({"neutral.imaginary": self.values.imag} if np.iscomplexobj(self.values) else {})
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, np.ndarray], n_microphones: int) -> Self | None:
+        """Return the neutral profile among a model's tensors; None where there is none.
+
+        Raises:
+            ModelError: parts that do not fit each other or the microphones.
+        """
+        if not any(name.startswith("neutral.") for name in tensors):
+            return None
+        real, imaginary = tensors.get("neutral.real"), tensors.get("neutral.imaginary")
+        if real is None or real.ndim != 2 or len(real) != n_microphones:
+            found = None if real is None else real.shape
+            raise ModelError(f"the neutral profile is {found}; (microphone range) of {n_microphones} is needed")
+        if imaginary is not None and imaginary.shape != real.shape:
+            raise ModelError(f"the neutral profile's parts are of shapes {real.shape} and {imaginary.shape}")
+        return cls(real if imaginary is None else real + 1j * imaginary)
 
 
 def against(values: np.ndarray, references: np.ndarray) -> np.ndarray:
@@ -71,3 +96,52 @@ def neutral_periods(echoes: Echoes, recording: Recording) -> int:
     until_s = known_fact(recording, "neutral_until_s", NEUTRAL_UNTIL_S)
     middle_s = echoes.period_start_s + echoes.grid.chirp.sweep_s / 2
     return max(1, int(np.count_nonzero(middle_s < until_s)))
+
+
+def mean_profile(profiles: Sequence[np.ndarray]) -> NeutralProfile:
+    """Return what several recordings of one neutral face, each (channel period range), are taken to be: their mean.
+
+    Raises:
+        RecordingError: none, or of other channels or cells.
+    """
+    means = [profile.mean(axis=1) for profile in profiles]
+    if len({mean.shape for mean in means}) != 1:
+        raise RecordingError(
+            f"{len(means)} neutral clips with {[len(mean) for mean in means]} channels; at least one is needed, and "
+            "all alike"
+        )
+    return NeutralProfile(np.mean(means, axis=0))
+
+
+def references(
+    neutral: str,
+    profile: np.ndarray,
+    windows: Windows,
+    echoes: Echoes,
+    recording: Recording,
+    known: NeutralProfile | None,
+) -> np.ndarray:
+    """Return (channel window range) what each window is measured against; one for all where that is one.
+
+    Args:
+        neutral: "take", "clip" or "running". profile: (channel period range). known: the clip's, where one was given.
+
+    Raises:
+        RecordingError: a clip is asked for and not given, or has other channels.
+    """
+    n_first = neutral_periods(echoes, recording)
+    if neutral == "take":
+        return profile[:, :n_first].mean(axis=1, keepdims=True)
+    if neutral == "running":
+        return running_references(profile, windows.first, n_first, round(RUNNING_S / echoes.grid.chirp.period_s))
+    if known is None:
+        raise RecordingError(
+            "neutral='clip' needs a recording of the person's neutral face and none was given; "
+            "give features(recording, neutral=...) one or choose neutral='take'"
+        )
+    if known.values.shape != profile[:, 0].shape:
+        raise RecordingError(
+            f"the neutral clip has {len(known.values)} channels of {known.values.shape[1]} cells, the recording "
+            f"{len(profile)} of {profile.shape[2]}; record both alike"
+        )
+    return known.values[:, None]

@@ -6,20 +6,12 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from mien.errors import RecordingError
 from mien.recording import Recording
 from mien.sensing.echoes import Echoes, find_echoes
 from mien.sensing.features import Axis, Features
-from mien.sensing.neutral import (
-    RUNNING_S,
-    NeutralProfile,
-    against,
-    neutral_periods,
-    running_references,
-)
+from mien.sensing.neutral import NeutralProfile, against, mean_profile, references
 from mien.sensing.range_gate import RangeGate, Taper, compress
 from mien.sensing.windows import (
-    Windows,
     check_positive,
     check_word,
     gate_of,
@@ -94,7 +86,8 @@ class RangeProfile:
         if self.neutral == "none":
             values = values / level_of(profile)[..., None]
         else:
-            values = against(values, self._references(profile, windows, echoes, recording, neutral))
+            known = self.neutral_profile([neutral]) if isinstance(neutral, Recording) else neutral
+            values = against(values, references(self.neutral, profile, windows, echoes, recording, known))
         values = np.moveaxis(values, (1, 3), (0, 2)).astype(kind)
         time_s = np.arange(windows.n_periods) * chirp.period_s
         axes = (microphones(recording), Axis("range", "m", distance_m), Axis("time", "s", time_s))
@@ -115,37 +108,4 @@ class RangeProfile:
         Raises:
             ProbeNotFound, ProbeMismatch, ProbeError: as `synchronise`. RecordingError: no clip, or of other channels.
         """
-        profiles = [self.profile(clip)[0].mean(axis=1) for clip in clips]
-        if len({profile.shape for profile in profiles}) != 1:
-            raise RecordingError(
-                f"{len(profiles)} neutral clips with {[len(profile) for profile in profiles]} channels; at least "
-                "one is needed, and all alike"
-            )
-        return NeutralProfile(np.mean(profiles, axis=0))
-
-    def _references(
-        self,
-        profile: np.ndarray,
-        windows: Windows,
-        echoes: Echoes,
-        recording: Recording,
-        neutral: Recording | NeutralProfile | None,
-    ) -> np.ndarray:
-        """Return (channel window range) what each window is measured against; one for all where that is one."""
-        n_first = neutral_periods(echoes, recording)
-        if self.neutral == "take":
-            return profile[:, :n_first].mean(axis=1, keepdims=True)
-        if self.neutral == "running":
-            return running_references(profile, windows.first, n_first, round(RUNNING_S / echoes.grid.chirp.period_s))
-        if neutral is None:
-            raise RecordingError(
-                "RangeProfile(neutral='clip') needs a recording of the person's neutral face and none was given; "
-                "give features(recording, neutral=...) one or choose neutral='take'"
-            )
-        known = self.neutral_profile([neutral]) if isinstance(neutral, Recording) else neutral
-        if known.values.shape != profile[:, 0].shape:
-            raise RecordingError(
-                f"the neutral clip has {len(known.values)} channels of {known.values.shape[1]} cells, the recording "
-                f"{len(profile)} of {profile.shape[2]}; record both alike"
-            )
-        return known.values[:, None]
+        return mean_profile([self.profile(clip)[0] for clip in clips])
