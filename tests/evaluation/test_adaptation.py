@@ -57,7 +57,7 @@ class Personal(AdaptiveNearest):
 
 
 def run(methods, table=TABLE, features=FEATURES, **changes):
-    options = {"n_folds": 3, "features": dict.fromkeys(methods, features), "progress": False}
+    options = {"n_folds": 3, "features": features and dict.fromkeys(methods, features), "progress": False}
     return evaluate(FakeStudy(table), methods, "leave-out:subject", **options | changes)
 
 
@@ -163,6 +163,16 @@ def test_what_cannot_be_done_is_said_before_anything_is_learnt():
     with pytest.raises(StudyError, match="say where with out=FOLDER"):
         run(methods, n_representations=8)
     assert not log
+
+
+def test_what_cannot_be_done_is_said_before_features_are_made(monkeypatch):
+    def extract(study, front_end, n_jobs, progress):
+        raise AssertionError("features take long, and were made in vain")
+
+    monkeypatch.setattr("mien.datasets.extract.extract", extract)
+    for changes in ({"adaptations": ("inductive-24",)}, {"n_folds": 7}):
+        with pytest.raises(SplitError):
+            run({"personal": Personal}, features=None, **changes)
 
 
 def test_calibrating_to_a_person_helps_where_people_differ_by_a_shift():

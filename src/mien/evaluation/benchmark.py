@@ -90,8 +90,12 @@ def evaluate(
         finished = read_results(folder)
         if same_plan(finished.facts.get("plan"), asked):
             return finished
+    # Before the features, which take long: what cannot be done is said at once. Only splits of windows need them.
+    splits_windows = plan.protocol == "mixed-windows"
+    jobs = [] if splits_windows else list(_jobs(study, plan, dict.fromkeys(factories)))
     by_method = _features(study, factories, features or {}, n_jobs, progress)
-    jobs = list(_jobs(study, by_method, plan))
+    if splits_windows:
+        jobs = list(_jobs(study, plan, {method: known.row for method, known in by_method.items()}))
     # Opened only now: a study that cannot be read or split leaves no folder behind.
     waiting = None if folder is None else open_partial(folder, asked, resume)
     predictions, timings = _run(jobs, factories, by_method, study.table, waiting, n_jobs, progress)
@@ -162,8 +166,11 @@ def _finished(folder: Path, n_jobs: int) -> dict[int, tuple[pd.DataFrame, pd.Dat
     }
 
 
-def _jobs(study: Study, features: Mapping[str, Features], plan: Plan) -> Iterator[Job]:
+def _jobs(study: Study, plan: Plan, windows: Mapping[str, np.ndarray | None]) -> Iterator[Job]:
     """Yield a job per method, seed and fold. Where windows are split on purpose, nothing is adapted.
+
+    Args:
+        windows: method -> row of each window's take, where windows are split.
 
     Raises:
         SplitError: the protocol or an adaptation cannot be carried out, said before anything is learnt.
@@ -173,7 +180,7 @@ def _jobs(study: Study, features: Mapping[str, Features], plan: Plan) -> Iterato
     if plan.neutral == "reference":
         at_rest = (table["expression"] == NEUTRAL).to_numpy()
         neutral, table = np.flatnonzero(at_rest), table.assign(expression=table["expression"].mask(at_rest, UNKNOWN))
-    for method, known in features.items():
+    for method, rows in windows.items():
         for seed in plan.seeds:
             splits = make_splits(
                 table,
@@ -181,7 +188,7 @@ def _jobs(study: Study, features: Mapping[str, Features], plan: Plan) -> Iterato
                 n_folds=plan.n_folds,
                 seed=seed,
                 validation_fraction=plan.validation_fraction,
-                windows=known.row,
+                windows=rows,
             )
             for split in splits[: plan.first_folds]:
                 if split.leaks:

@@ -20,7 +20,7 @@ from mien.splits import missing
 
 Factory = Callable[[int], Any]
 """Takes a seed, returns a fresh recognizer: front_end, fit_features, predict_features; adapt_features if it adapts,
-calibrate_features if it can be calibrated to a person, represent_features or an estimator's represent if it is to be
+calibrate_features if it can be calibrated to a person, and represent, of its own or of its `estimator`, if it is to be
 looked into."""
 
 FIT = "fit"
