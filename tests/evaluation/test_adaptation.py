@@ -215,6 +215,7 @@ def test_processor_time_is_kept_per_job_and_part_and_decides_nothing(tmp_path):
     pd.testing.assert_frame_equal(
         run({"nearest": Nearest, "personal": Personal}, **options).predictions, found.predictions
     )
+    assert found.timings["n_weights"].isna().all()  # these do not say
     assert "timings" not in json.dumps(json.loads((tmp_path / "run.json").read_text())["options"]["plan"])
 
 

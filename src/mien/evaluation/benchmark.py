@@ -141,7 +141,7 @@ def _run(
     predictions = pd.concat(scored, ignore_index=True)
     timings = pd.concat([times for _, times in in_order], ignore_index=True)
     names = [name for name in predictions.columns if name.startswith("p_")]
-    return predictions[[*PREDICTION_COLUMNS, *names]], timings[list(TIMING_COLUMNS)]
+    return predictions[[*PREDICTION_COLUMNS, *names]], timings.reindex(columns=list(TIMING_COLUMNS))
 
 
 def _numbered(number: int, *arguments: Any) -> tuple[int, Outcome]:

@@ -24,7 +24,7 @@ calibrate_features if it can be calibrated to a person, and represent, of its ow
 looked into."""
 
 FIT = "fit"
-TIMING_COLUMNS = ("method", "protocol", "fold", "seed", "part", "cpu_s")
+TIMING_COLUMNS = ("method", "protocol", "fold", "seed", "part", "cpu_s", "n_weights")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +34,8 @@ class Outcome:
     Args:
         predictions: a row per scored window and per scored take.
         timings: columns `TIMING_COLUMNS`: seconds of processor time of fitting (part "fit"), then of adapting and
-            scoring in each way. Of the machine, not of the method: no two runs agree to the last digit.
+            scoring in each way. Of the machine, not of the method: no two runs agree to the last digit. n_weights is
+            of how many learnt numbers the fitted model is made, missing where it does not say.
         representations: what was asked to be kept of them.
     """
 
@@ -82,7 +83,10 @@ def run_job(job: Job, factory: Factory, features: Features, table: pd.DataFrame)
                 kept.append(represented(model, job, adaptation, features, take_of, table))
             clock.lap_s()
     keys = {"method": job.method, "protocol": job.split.protocol, "fold": job.split.fold, "seed": job.seed}
-    times = pd.DataFrame([keys | {"part": part, "cpu_s": cpu_s} for part, cpu_s in timings])
+    made_of = getattr(getattr(fitted, "training", None), "n_weights", None)
+    times = pd.DataFrame(
+        [keys | {"part": part, "cpu_s": cpu_s, "n_weights": made_of} for part, cpu_s in timings]
+    ).astype({"n_weights": "float64"})
     nothing = pd.DataFrame(columns=list(PREDICTION_COLUMNS))
     return Outcome(pd.concat(scored, ignore_index=True) if scored else nothing, times, tuple(kept))
 
