@@ -97,6 +97,7 @@ def timings(work: Path) -> pd.DataFrame:
 
 
 def tuning(work: Path) -> pd.DataFrame:
+    """Return what every learning rate that was tried had on the people held out."""
     found = [json.loads(path.read_text()) for path in sorted((work / "tuning").glob("*.json"))]
     return pd.DataFrame(
         [{"case": each["case"], "epochs": each["epochs"]} | row for each in found for row in each["tried"]]
