@@ -21,7 +21,6 @@ from mien import cli
 
 sys.path.insert(0, str(Path(__file__).parent / "datasets"))
 COMMANDS = typer.main.get_command(cli.app).commands
-SLOW = {"demo"}
 
 
 def example_of(command: str) -> list[str]:
@@ -151,6 +150,21 @@ def test_example_of_demo(mien):
     code, out, _ = mien(*example_of("demo"))
     assert code == 0 and "facer" in out
     assert Path("demo/report.html").is_file()
+
+
+@pytest.mark.slow
+def test_example_of_reproduce(mien):
+    code, out, _ = mien(*example_of("reproduce"))
+    assert code == 0 and "The paper's cases, and ours (simulated" in out
+    assert Path("facer/report.html").is_file()
+
+
+def test_a_paper_or_a_scale_that_is_unknown_leaves_nothing(mien):
+    code, _, err = mien("reproduce", "facelistener", "--out", "again")
+    assert code == 2 and "known is: facer" in err
+    code, out, err = mien("reproduce", "facer", "--scale", "huge", "--out", "again")
+    assert (code, out) == (1, "") and "known are small, paper" in err
+    assert not Path("again").exists()
 
 
 def test_version(mien):

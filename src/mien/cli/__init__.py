@@ -10,7 +10,7 @@ import typer
 
 from mien.cli.device import probe
 from mien.cli.model import adapt, recognize, train
-from mien.cli.score import demo, evaluate
+from mien.cli.score import demo, evaluate, reproduce
 from mien.cli.study import check, import_, simulate
 from mien.errors import MienError
 from mien.progress import talk
@@ -40,7 +40,7 @@ def version() -> None:
 
 
 # The order of the flow, which is the order of the help.
-for command in (demo, probe, simulate, import_, check, train, adapt, evaluate, recognize, version):
+for command in (demo, probe, simulate, import_, check, train, adapt, evaluate, recognize, reproduce, version):
     app.command(name=command.__name__.rstrip("_"))(command)
 
 

@@ -1,0 +1,157 @@
+"""From nothing to the page: simulate, run, table, draw, write."""
+
+import time
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mien.errors import StudyError
+from mien.evaluation.plan import plain
+from mien.evaluation.results import write_table
+from mien.files import refuse_file_in_the_way, write_text
+from mien.labels import NEUTRAL
+from mien.learning.methods import METHODS
+from mien.learning.weights import n_weights
+from mien.progress import talk
+from mien.provenance import write_run
+from mien.reproduce.cohort import Cohort
+from mien.reproduce.facer.arrays import keep_cleaning, keep_embedding, keep_spectrograms
+from mien.reproduce.facer.page import page
+from mien.reproduce.facer.plan import CASES, Scale, scale_named
+from mien.reproduce.facer.run import CASE_FOLDER, Found, channels_of, cohort_of, joined, run_seed
+from mien.reproduce.facer.tables import (
+    ablations,
+    beside_the_paper,
+    every_method,
+    in_full,
+    paired,
+    processor_time,
+    summary,
+)
+from mien.reproduce.facer.variants import variants
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reproduction:
+    """What was found.
+
+    Args:
+        found: predictions, results and timings of every case.
+        tables: name -> table, as the page and the terminal show them: "beside" (the paper's cases and ours), "every"
+            (all methods in all cases), "full CASE", "ablations", "tests", "time", "scores".
+        out: where the page and the files are.
+    """
+
+    found: Found
+    tables: dict[str, pd.DataFrame]
+    out: Path
+
+
+def reproduce_facer(
+    out: Path,
+    scale: str | Scale = "small",
+    *,
+    seeds: tuple[int, ...] | None = None,
+    n_jobs: int = 2,
+    resume: bool = False,
+) -> Reproduction:
+    """Run FacER's evaluation on simulated people and write the page and its files.
+
+    Args:
+        out: folder for report.html, results.csv, predictions.csv, summary.csv, timings.csv, ablations.csv, run.json,
+            arrays/, and cases/, ablations/ and channels/, from which an interrupted run goes on.
+        scale: "small" (a quarter of an hour of one core), "paper", or one's own.
+        seeds: instead of the scale's; each makes its own people, folds and learning.
+        n_jobs: processes; figures do not depend on it.
+        resume: go on where an interrupted run stopped, or draw the page of a finished one again.
+
+    Raises:
+        StudyError: an unknown scale, or `out` holds another run, or an unfinished one and `resume` is off.
+        StorageError: the disk cannot take it.
+    """
+    started = time.monotonic()
+    chosen, left_out = available(scale_named(scale) if isinstance(scale, str) else scale)
+    chosen = chosen if seeds is None else replace(chosen, seeds=tuple(seeds))
+    out = Path(out)
+    refuse_file_in_the_way(out)
+    if not resume and (out / CASE_FOLDER).exists():
+        raise StudyError(
+            f"{out} holds a reproduction that was begun before; go on with --resume, or choose another --out"
+        )
+    if left_out:
+        talk.print(left_out, highlight=False)
+    talk.print(chosen.words, highlight=False)
+    parts = []
+    weights: dict[str, int] = {}
+    for seed in chosen.seeds:
+        talk.print(f"seed {seed}: {sum(chosen.sex_counts)} simulated people, level {chosen.level}", highlight=False)
+        cohort = cohort_of(chosen, seed, out, n_jobs)
+        if seed == chosen.seeds[0]:
+            keep_cleaning(channels_of(chosen, seed, out), out / "arrays")
+            keep_spectrograms(cohort, chosen.ear("facer"), out / "arrays")
+            weights = weights_of(cohort, chosen)
+        parts += run_seed(chosen, cohort, seed, out, n_jobs, resume)
+    found = joined(parts, one_seed=len(chosen.seeds) == 1)
+    keep_embedding(found.folders["2", chosen.seeds[0]], "facer", "transductive", out / "arrays")
+    made = Reproduction(found, tables_of(found, chosen, weights), out)
+    write(made, chosen, left_out)
+    talk.print(f"done in {time.monotonic() - started:.0f} s", highlight=False)
+    return made
+
+
+def available(scale: Scale) -> tuple[Scale, str]:
+    """Return the scale with the methods that are installed, and what is left out, in a sentence."""
+    if "dann" not in scale.methods or find_spec("skada") is not None:
+        return scale, ""
+    others = tuple(name for name in scale.methods if name != "dann")
+    return replace(scale, methods=others), "dann is left out: it needs skada; install mien[baselines]."
+
+
+def weights_of(cohort: Cohort, scale: Scale) -> dict[str, int]:
+    """Return how many weights each network has at this scale, from fits too short to mean anything."""
+    table = cohort.study.table
+    rows = np.flatnonzero((table["mask"] == "open") & (table["expression"] != NEUTRAL))
+    rows = rows[np.isin(table["subject"].iloc[rows], table["subject"].unique()[:2])]
+    labels, subjects = (table[name].to_numpy(dtype=object) for name in ("expression", "subject"))
+    found = {}
+    for method in scale.methods:
+        if "epochs" in scale.options.get(method, {}):
+            short = replace(scale, options={**scale.options, method: {**scale.options[method], "epochs": 1}})
+            fitted = short.factory(method)(0).fit_features(cohort.heard[scale.ear(method)], labels, subjects, rows)
+            found[method] = n_weights(fitted.estimator)
+    return found
+
+
+def tables_of(found: Found, scale: Scale, weights: dict[str, int]) -> dict[str, pd.DataFrame]:
+    """Return every table, by name."""
+    scores = summary(found)
+    firsts = ("mien", "facer", "facer, inductive")
+    return {
+        "beside": beside_the_paper(scores),
+        "every": every_method(scores),
+        "ablations": ablations(found, scores, variants(scale)),
+        "tests": paired(found, "2-people", firsts),
+        "time": processor_time(found, weights),
+        "scores": scores,
+    } | {f"full {case.name}": in_full(scores, case.name) for case in CASES}
+
+
+def write(made: Reproduction, scale: Scale, left_out: str) -> None:
+    """Write the page and the files beside it."""
+    found, out = made.found, made.out
+    write_table(out / "predictions.csv", found.predictions)
+    write_table(out / "results.csv", found.results)
+    write_table(out / "timings.csv", found.timings)
+    write_table(out / "summary.csv", made.tables["scores"])
+    write_table(out / "ablations.csv", made.tables["ablations"])
+    write_text(out / "report.html", page(found, made.tables, scale, out / "arrays", left_out))
+    options = {
+        "scale": plain(asdict(scale)),
+        "methods": {name: METHODS[name].summary for name in scale.methods},
+        "runs": {f"{case}, seed {seed}": plain(facts) for (case, seed), facts in found.facts.items()},
+    }
+    digests = [facts["plan"]["data_digest"] for facts in found.facts.values()]
+    write_run(out, "reproduce facer", options, seed=scale.seeds[0], data_digest=digests[0])

@@ -1,0 +1,196 @@
+"""The tables: every case with its scores, the paper's beside ours, margins, processor time, ablations."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from mien.evaluation.metrics import accuracy, classes_of, confusion, macro_f1, score
+from mien.evaluation.results import cases, fold_scores, margins
+from mien.evaluation.statistics import Interval, cluster_bootstrap, confusions_by_subject
+from mien.reproduce.facer.paper import PAPER, Stated
+from mien.reproduce.facer.plan import CASES
+from mien.reproduce.facer.run import Found
+from mien.reproduce.facer.variants import Variant
+
+KEYS = ["case", "method", "adaptation", "scored_unit"]
+
+
+def summary(found: Found) -> pd.DataFrame:
+    """Return one row per case, method, adaptation and scored unit: its scores over all that was scored.
+
+    Returns:
+        Columns `KEYS`; accuracy with its 95 % interval over people (accuracy_low, accuracy_high), the scores of
+        `metrics.score`, accuracy_folds (the standard deviation over folds and seeds), n_subjects and n_scored.
+    """
+    rows = []
+    for case, part in found.predictions.groupby("case", sort=False):
+        for (method, adaptation, unit), scored in cases(_without_empty(part)):
+            interval = accuracy_of(scored)
+            folds = fold_scores(scored, unit)["accuracy"]
+            rows.append(
+                dict(zip(KEYS, (case, method, adaptation, unit), strict=True))
+                | score(scored)
+                | {"accuracy_low": interval.low, "accuracy_high": interval.high}
+                | {"accuracy_folds": float(folds.std(ddof=0)), "n_folds": len(folds)}
+                | {"n_subjects": scored["subject"].nunique(), "n_scored": len(scored)}
+            )
+    return pd.DataFrame(rows)
+
+
+def _without_empty(part: pd.DataFrame) -> pd.DataFrame:
+    return part.dropna(axis=1, how="all")
+
+
+def accuracy_of(scored: pd.DataFrame) -> Interval:
+    """Return the accuracy of what was scored, with its interval over people."""
+    return cluster_bootstrap(confusions_by_subject(scored)[1], accuracy)
+
+
+def f1_of(scored: pd.DataFrame) -> Interval:
+    """Return the macro-F1 of what was scored, with its interval over people."""
+    return cluster_bootstrap(confusions_by_subject(scored)[1], macro_f1)
+
+
+def value(scores: pd.DataFrame, case: str, method: str, adaptation: str, unit: str, name: str = "accuracy") -> float:
+    """Return one score, NaN where it was not measured."""
+    here = (scores[KEYS] == [case, method, adaptation, unit]).all(axis=1)
+    return float(scores.loc[here, name].iloc[0]) if here.any() else float("nan")
+
+
+def beside_the_paper(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per case: what the paper states of FacER, what ours does on windows and on whole takes, and mien.
+
+    The paper scores windows, after adapting to the very windows that are scored where a case adapts at all.
+    """
+    rows = []
+    for case in CASES:
+        stated = PAPER.get((case.name, "facer"))
+        adapted = "transductive" if "transductive" in case.adaptations else "none"
+        rows.append(
+            {
+                "case": case.name,
+                "learnt and scored": case.title,
+                "paper": paper_words(stated),
+                "facer, windows": value(scores, case.name, "facer", adapted, "window"),
+                "facer, not adapted": value(scores, case.name, "facer", "none", "window"),
+                "facer, takes": value(scores, case.name, "facer", adapted, "take"),
+                "mien, takes": value(scores, case.name, "mien", "none", "take"),
+                "svm, takes": value(scores, case.name, "svm", "none", "window" if case.leaks else "take"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def paper_words(stated: Stated | None) -> str:
+    """Return what the paper states in one cell.
+
+    Example:
+        >>> paper_words(Stated(0.85, f1=0.852))
+        '0.850, F1 0.852'
+    """
+    if stated is None:
+        return ""
+    parts = [] if stated.accuracy is None else [f"{'> ' if stated.at_least else ''}{stated.accuracy:.3f}"]
+    return ", ".join(parts + ([] if stated.f1 is None else [f"F1 {stated.f1:.3f}"]))
+
+
+def every_method(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return accuracies over takes, a row per method and adaptation, a column per case."""
+    takes = scores[(scores["scored_unit"] == "take") & scores["case"].isin([case.name for case in CASES])]
+    takes = takes[takes["adaptation"].isin(["none", "inductive", "transductive"])]
+    table = takes.pivot(index=["method", "adaptation"], columns="case", values="accuracy")
+    order = takes[["method", "adaptation"]].drop_duplicates()
+    names = [case.name for case in CASES if case.name in table.columns]
+    return table.loc[[tuple(key) for key in order.itertuples(index=False)], names].reset_index()
+
+
+def in_full(scores: pd.DataFrame, case: str) -> pd.DataFrame:
+    """Return all scores over takes of one case."""
+    columns = ["accuracy", "macro_precision", "balanced_accuracy", "macro_f1", "mean_average_precision", "ece"]
+    here = scores[(scores["case"] == case) & (scores["scored_unit"] == "take")]
+    return here[["method", "adaptation", "accuracy_low", "accuracy_high", *columns, "n_subjects", "n_scored"]]
+
+
+def paired(found: Found, case: str, firsts: Iterable[str]) -> pd.DataFrame:
+    """Return paired tests over people of a case: each of `firsts` against every baseline as trained or adapted."""
+    predictions = _without_empty(found.of(case))
+    predictions = predictions[predictions["adaptation"].isin(["none", "inductive"])]
+    known = {
+        f"{method}" if adaptation == "none" else f"{method}, {adaptation}"
+        for (method, adaptation, _), _ in cases(predictions)
+    }
+    tables = [margins(predictions, first) for first in firsts if first in known]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def processor_time(found: Found, weights: dict[str, int]) -> pd.DataFrame:
+    """Return a row per method: its number of weights, and seconds of one core for its fits and all the rest."""
+    timings = found.timings[~found.timings["case"].str.startswith("ablation")]
+    rows = []
+    for method, part in timings.groupby("method", sort=False):
+        fits = part[part["part"] == "fit"]["cpu_s"]
+        adapting = part[part["part"].isin(["inductive", "transductive"])]["cpu_s"]
+        rows.append(
+            {
+                "method": method,
+                "weights": weights.get(str(method), 0),
+                "fits": len(fits),
+                "s per fit": fits.mean(),
+                "s fitting": fits.sum(),
+                "s adapting": adapting.sum(),
+                "s in all": part["cpu_s"].sum(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def ablations(found: Found, scores: pd.DataFrame, chosen: Iterable[Variant]) -> pd.DataFrame:
+    """Return a row per variant: accuracy over takes as trained and adapted, and the margin to how the method stands."""
+    rows = []
+    for each in chosen:
+        case = f"ablation {each.protocol}"
+        trained, adapted = (value(scores, case, each.title, how, "take") for how in ("none", "transductive"))
+        rows.append(
+            {
+                "method": each.method,
+                "varied": each.group,
+                "how": each.name,
+                "as trained": trained,
+                "transductive": adapted,
+                "low": value(scores, case, each.title, "none", "take", "accuracy_low"),
+                "high": value(scores, case, each.title, "none", "take", "accuracy_high"),
+                "usual": each.usual,
+            }
+        )
+    table = pd.DataFrame(rows)
+    usual = table[table["usual"]].set_index("method")["as trained"]
+    return table.assign(margin=table["as trained"] - table["method"].map(usual))
+
+
+def estimates(found: Found, case: str) -> dict[tuple[str, str], Interval]:
+    """Return (method, adaptation) -> accuracy over takes of a case, with its interval over people."""
+    predictions = _without_empty(found.of(case))
+    return {(method, how): accuracy_of(part) for (method, how, unit), part in cases(predictions) if unit == "take"}
+
+
+def confused(found: Found, case: str, method: str, adaptation: str, unit: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the (class class) counts of one method in one case, and the classes."""
+    part = scored(found, case, method, adaptation, unit)
+    classes = classes_of(part)
+    return confusion(part["truth"], part["predicted"], classes), classes
+
+
+def scored(found: Found, case: str, method: str, adaptation: str, unit: str) -> pd.DataFrame:
+    """Return the predictions of one method in one case."""
+    part = _without_empty(found.of(case))
+    return part[(part[["method", "adaptation", "scored_unit"]] == [method, adaptation, unit]).all(axis=1)]
+
+
+def as_text(table: pd.DataFrame) -> Iterator[str]:
+    """Yield the lines of a table for a terminal; what was not measured is a dash."""
+    shown = table.copy()
+    for name in shown.columns:
+        if pd.api.types.is_float_dtype(shown[name]):
+            shown[name] = [f"{number:.3f}" if np.isfinite(number) else "-" for number in shown[name]]
+    yield from shown.to_string(index=False).splitlines()
