@@ -4,6 +4,9 @@ from mien.errors import StudyError
 
 NEUTRAL = "neutral"
 
+UNSURE = "unsure"
+"""What a recognizer answers where it would rather be wrong than right."""
+
 EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 """The six expressions of Ekman, in the order of FacER's figures."""
 

@@ -14,6 +14,10 @@ from mien.errors import MienError, StudyError
 from mien.labels import NEUTRAL
 from mien.progress import track
 from mien.sensing.features import Features, FrontEnd, join
+from mien.sensing.neutral import NeutralProfile
+
+Job = tuple[Take, Take | NeutralProfile | None]
+"""A take, and the neutral face that it is heard against."""
 
 
 def extract(
@@ -22,6 +26,7 @@ def extract(
     rows: Sequence[int] | np.ndarray | None = None,
     n_jobs: int = 1,
     progress: bool = True,
+    neutral: NeutralProfile | None = None,
 ) -> Features:
     """Return the features of a study's takes, in the order of `rows`, the same bits with any number of processes.
 
@@ -32,6 +37,7 @@ def extract(
         front_end: what turns a recording into windows.
         rows: positions in the study's table; None takes them all.
         n_jobs: processes; one take is in memory per process.
+        neutral: the neutral face of all takes, for a front end that wants a clip, instead of takes of the study.
 
     Returns:
         Features whose `row` are positions in `study.table`.
@@ -42,25 +48,26 @@ def extract(
     chosen = np.arange(len(study)) if rows is None else np.asarray(rows, dtype=np.int64)
     if not len(chosen):
         raise StudyError(f"features of no takes were asked for; {study.path} has {len(study)}")
-    wants_neutral = getattr(front_end, "neutral", None) == "clip"
-    jobs = [(study.take(row), study.take(neutral_row(study, row)) if wants_neutral else None) for row in chosen]
+    clips = neutral is None and getattr(front_end, "neutral", None) == "clip"
+    jobs = [(study.take(row), study.take(neutral_row(study, row)) if clips else neutral) for row in chosen]
     made = _made(jobs, front_end, n_jobs)
     parts = list(track(made, "features", total=len(jobs)) if progress else made)
     _refuse_other_shapes(parts, jobs)
     return join(parts)
 
 
-def _made(jobs: list[tuple[Take, Take | None]], front_end: FrontEnd, n_jobs: int) -> Iterator[Features]:
+def _made(jobs: list[Job], front_end: FrontEnd, n_jobs: int) -> Iterator[Features]:
     if n_jobs == 1:
         return (_features_of(take, neutral, front_end) for take, neutral in jobs)
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
     return parallel(delayed(_features_of)(take, neutral, front_end) for take, neutral in jobs)
 
 
-def _features_of(take: Take, neutral: Take | None, front_end: FrontEnd) -> Features:
+def _features_of(take: Take, neutral: Take | NeutralProfile | None, front_end: FrontEnd) -> Features:
     try:
         with one_thread():
-            features = front_end.features(take.recording(), neutral.recording() if neutral else None)
+            face = neutral.recording() if isinstance(neutral, Take) else neutral
+            features = front_end.features(take.recording(), face)
     except MienError as error:
         raise StudyError(f"{take.name}: {error}") from error
     return replace(features, row=np.full(len(features), take.row, dtype=np.int64))
@@ -102,7 +109,7 @@ def neutral_row(study: Study, row: int) -> int:
     return min(theirs.tolist(), key=rank)
 
 
-def _refuse_other_shapes(parts: list[Features], jobs: list[tuple[Take, Take | None]]) -> None:
+def _refuse_other_shapes(parts: list[Features], jobs: list[Job]) -> None:
     first = parts[0].values.shape[1:]
     for part, (take, _) in zip(parts, jobs, strict=True):
         if part.values.shape[1:] != first:

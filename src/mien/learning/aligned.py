@@ -62,6 +62,10 @@ class AlignedClassifier:
         return self.base.n_classes
 
     @property
+    def unsure_below(self) -> float:
+        return self.base.unsure_below
+
+    @property
     def history(self) -> list[dict[str, float | None]]:
         """Return the epochs of the last training: `fit`'s, or `adapt`'s."""
         return self.base.history

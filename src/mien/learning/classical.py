@@ -98,7 +98,7 @@ class ClassicalClassifier:
         self.seed = seed
         self.image_shape: tuple[int, int, int] = (0, 0, 0)
         self.n_classes = 0
-        self.temperature = 1.0
+        self.temperature, self.unsure_below = 1.0, 0.0
         self.setting: dict[str, float] = {}
 
     def fit(
@@ -126,13 +126,13 @@ class ClassicalClassifier:
             )
         self.image_shape = windows.values.shape[1:]
         self.n_classes, self.classes = int(windows.labels.max()) + 1, np.unique(windows.labels)
-        self.setting, self.temperature = self._tuned(windows)
+        self.setting, self.temperature, self.unsure_below = self._tuned(windows)
         self.seen = Seen.fit(windows.values, self.options.n_components, self.seed)
         self.machine = self.options.learn(self.seen(windows.values), windows.labels, self.setting)
         return self
 
-    def _tuned(self, windows: Windows) -> tuple[dict[str, float], float]:
-        """Return the best setting and the temperature of its scores."""
+    def _tuned(self, windows: Windows) -> tuple[dict[str, float], float, float]:
+        """Return the best setting, the temperature of its scores, and the confidence below which it is unsure."""
         fitted: dict[bytes, np.ndarray] = {}  # rows of a fold serve all settings
 
         def learn(setting: dict[str, float], learnt: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -198,6 +198,7 @@ class ClassicalClassifier:
             "image_shape": list(self.image_shape),
             "n_classes": self.n_classes,
             "temperature": self.temperature,
+            "unsure_below": self.unsure_below,
             "setting": self.setting,
         }
 
@@ -212,7 +213,8 @@ class ClassicalClassifier:
         """
         made = cls(options, seed)
         made.image_shape, made.n_classes = tuple(values["image_shape"]), values["n_classes"]
-        made.temperature, made.setting = values["temperature"], values["setting"]
+        made.temperature, made.unsure_below = values["temperature"], values["unsure_below"]
+        made.setting = values["setting"]
         n_features = int(np.prod(made.image_shape))
         n_components, n_found = len(tensors.get("components.axes", ())), len(tensors.get("classes", ()))
         expected = {"components.mean": (n_features,), "components.axes": (n_components, n_features)}

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from mien.errors import ModelError
 from mien.learning.arrays import Windows, check_personal, check_shapes, check_values
 from mien.learning.bank import Bank
-from mien.learning.calibration import fit_temperature, probabilities
+from mien.learning.calibration import fit_temperature, fit_threshold, probabilities
 from mien.learning.loop import SILENT, Run, train
 from mien.learning.network import NetworkClassifier, ResidualOptions, digest, learn_head, network_tensors, restore
 from mien.learning.objectives import CrossEntropy, DomainAdaptation, Prepared, infer, labels_of
@@ -81,7 +81,7 @@ class FacerClassifier:
         self.options = options
         self.seed = seed
         self.base = NetworkClassifier(options.network, seed)
-        self.temperature = 1.0
+        self.temperature, self.unsure_below = 1.0, 0.0
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -135,7 +135,9 @@ class FacerClassifier:
                 "method": asdict(self.options),
             },
         )
-        self.temperature = fit_temperature(self._logits(held.values), held.labels)
+        logits = self._logits(held.values)
+        self.temperature = fit_temperature(logits, held.labels)
+        self.unsure_below = fit_threshold(probabilities(logits, self.temperature), held.labels)
 
     def adapt(self, values: np.ndarray, seed: int | None = None, run: Run = SILENT) -> Self:
         """Return a new estimator adapted to unlabelled windows of the target (Algorithm 1); this one stays as it is.
@@ -213,7 +215,7 @@ class FacerClassifier:
         tensors, values = self.base.state()
         tensors |= network_tensors(self.classifier, "classifier.")
         tensors |= self.bank.tensors()
-        return tensors, values | {"temperature": self.temperature}
+        return tensors, values | {"temperature": self.temperature, "unsure_below": self.unsure_below}
 
     @classmethod
     def from_state(
@@ -226,7 +228,7 @@ class FacerClassifier:
         """
         made = cls(options, seed)
         made.base = NetworkClassifier.from_state(options.network, seed, tensors, values)
-        made.temperature = values["temperature"]
+        made.temperature, made.unsure_below = values["temperature"], values["unsure_below"]
         n_features = 8 * options.network.shape.width
         with torch.device("meta"):
             empty = TwoLayerClassifier(n_features, made.n_classes, options.classifier_hidden)

@@ -67,6 +67,7 @@ class EstimatorFacts(BaseModel):
     image_shape: tuple[Side, Side, Side]
     n_classes: Annotated[int, Field(ge=2, le=1000)]
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    unsure_below: Annotated[float, Field(ge=0, le=1)] = 0.0
     history: list[dict[str, Finite | None]] | None = None
     setting: dict[str, Finite] | None = None
 
@@ -201,6 +202,12 @@ def model_card(description: Description, front_end: str, probe: str, scores: str
             + ". On other people it is somewhat worse than before."
         )
     lines += ["", "## Scores", scores or "None are stated here: `mien evaluate` measures them on people never heard."]
+    threshold = description.estimator.unsure_below
+    if threshold:
+        lines.append(
+            f"Answers less sure than {threshold:.2f} are given as `unsure`: on people held out "
+            "of training they were wrong more often than right."
+        )
     lines += [
         "",
         "## What it cannot do",

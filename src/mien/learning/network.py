@@ -22,11 +22,11 @@ from mien.learning.arrays import (
     stored_normaliser,
 )
 from mien.learning.augmentation import Augmentation
-from mien.learning.calibration import fit_temperature, probabilities
+from mien.learning.calibration import fit_temperature, fit_threshold, probabilities
 from mien.learning.loop import SILENT, Run, Training, train
 from mien.learning.objectives import CrossEntropy, Prepared, infer, labels_of
 from mien.learning.personal import personal_layer, take_means, take_weights
-from mien.learning.population import Population, personal_densities
+from mien.learning.population import Population, personal_densities, personal_temperature
 from mien.models.facer import Facer, FacerShape
 from mien.models.sonicface import SonicFaceNetwork, SonicFaceShape
 from mien.models.temporal import TemporalNetwork, TemporalShape
@@ -146,7 +146,7 @@ class NetworkClassifier:
         self.seed = seed
         self.image_shape: tuple[int, int, int] = (0, 0, 0)
         self.n_classes = 0
-        self.temperature = 1.0
+        self.temperature, self.unsure_below = 1.0, 0.0
         self.history: list[dict[str, float | None]] = []
         self.population: Population | None = None
         self.person: Population | None = None
@@ -200,7 +200,9 @@ class NetworkClassifier:
             },
         )
         self.history = state.history
-        self.temperature = fit_temperature(self.logits(held.values), held.labels) if len(held) else 1.0
+        logits = self.logits(held.values)
+        self.temperature = fit_temperature(logits, held.labels)
+        self.unsure_below = fit_threshold(probabilities(logits, self.temperature), held.labels)
         self._meet_people(windows, held)
         return self
 
@@ -209,8 +211,8 @@ class NetworkClassifier:
         self.person, rows = None, self.represent(windows.values)
         self.population = Population.fit(rows, windows.labels, windows.groups, self.n_classes)
         if self.population is not None and len(held):
-            densities = self.population.densities(self.represent(held.values))
-            self.population = replace(self.population, temperature=fit_temperature(densities, held.labels))
+            known = self.represent(held.values), held.labels, held.groups
+            self.population = replace(self.population, temperature=personal_temperature(self.population, *known))
 
     def parts(
         self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray, validation: Windows | None
@@ -279,6 +281,7 @@ class NetworkClassifier:
             "image_shape": list(self.image_shape),
             "n_classes": self.n_classes,
             "temperature": self.temperature,
+            "unsure_below": self.unsure_below,
             "history": self.history,
         }
 
@@ -297,7 +300,8 @@ class NetworkClassifier:
         """
         made = cls(options, seed)
         made.image_shape, made.n_classes = tuple(values["image_shape"]), values["n_classes"]
-        made.temperature, made.history = values["temperature"], values["history"]
+        made.temperature, made.unsure_below = values["temperature"], values["unsure_below"]
+        made.history = values["history"]
         made.normaliser = stored_normaliser(tensors, made.image_shape)
         with torch.device("meta"):
             empty = build_network(options.shape, made.image_shape, made.n_classes, seed)

@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 
 from mien.errors import ModelError
 from mien.learning.arrays import check_shapes
+from mien.learning.calibration import fit_temperature
 
 LEAST_PEOPLE = 50
 """With fewer, how they differ is guessed rather than known: a layer held near where it was then does better."""
@@ -42,7 +43,7 @@ class Population:
         means: (class component) of the average person.
         between: (class*component class*component) covariance of people's deviations from these.
         within: (component component) covariance of one person's windows of one class.
-        temperature: by which log densities are divided for probabilities.
+        temperature: by which log densities are divided for probabilities (`personal_temperature`).
     """
 
     axes: np.ndarray
@@ -140,6 +141,31 @@ def personal_densities(person: Population, population: Population, rows: np.ndar
     expected to show counts as a stranger's.
     """
     return np.logaddexp(person.densities(rows), population.densities(rows) + np.log(STRANGER))
+
+
+def personal_temperature(population: Population, rows: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
+    """Return the temperature at which the probabilities of a person who has shown each class once are true.
+
+    Of each held-out person the first window of every class is told and the later half of their windows of it judged:
+    windows of one take follow each other, so that few of those judged share a take with one told.
+
+    Args:
+        rows: (window feature) representations of people held out. labels: (window) class numbers. groups: (window).
+
+    Returns:
+        The temperature; 1 where nobody held out shows every class twice.
+    """
+    judged, truth = [], []
+    for name in np.unique(groups):
+        theirs = [np.flatnonzero((groups == name) & (labels == each)) for each in range(len(population.means))]
+        if min(len(windows) for windows in theirs) < 2:
+            continue
+        first = np.array([windows[0] for windows in theirs])
+        later = np.concatenate([windows[(len(windows) + 1) // 2 :] for windows in theirs])
+        person = population.told(rows[first], labels[first])
+        judged.append(personal_densities(person, population, rows[later]))
+        truth.append(labels[later])
+    return fit_temperature(np.concatenate(judged), np.concatenate(truth)) if judged else 1.0
 
 
 def _axes(mean: np.ndarray, apart: np.ndarray, within: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 
-from mien.learning.calibration import fit_temperature
+from mien.learning.calibration import fit_temperature, fit_threshold, probabilities
 
 N_FOLDS = 3
 
@@ -36,19 +36,20 @@ def tune(
     labels: np.ndarray,
     groups: np.ndarray,
     seed: int,
-) -> tuple[dict[str, Any], float]:
-    """Return the setting of the best out-of-fold accuracy (the first of equals), and a temperature for its scores.
+) -> tuple[dict[str, Any], float, float]:
+    """Return the setting of the best out-of-fold accuracy (the first of equals), and what makes its scores believable.
 
     Args:
         fit: (setting, positions) -> a fitted model. score: (model, positions) -> (position class) scores.
         grid: the settings tried.
 
     Returns:
-        The setting, and the temperature fitted on its out-of-fold scores; the first setting and 1 without folds.
+        The setting, and of its out-of-fold scores the temperature and the confidence below which answers are unsure;
+        the first setting, 1 and 0 without folds.
     """
     folds = list(inner_folds(labels, groups, seed))
     if not folds:
-        return grid[0], 1.0
+        return grid[0], 1.0, 0.0
     truth = np.concatenate([labels[judged] for _, judged in folds])
     best: tuple[float, dict[str, Any], np.ndarray] | None = None
     for setting in grid:
@@ -57,4 +58,6 @@ def tune(
         if best is None or accuracy > best[0]:
             best = accuracy, setting, scores
     assert best is not None
-    return best[1], fit_temperature(best[2], truth)
+    _, setting, scores = best
+    temperature = fit_temperature(scores, truth)
+    return setting, temperature, fit_threshold(probabilities(scores, temperature), truth)

@@ -1,9 +1,8 @@
-"""The facade: a front end, a method and what it learnt, from recordings to probabilities."""
+"""`Recognizer`."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,12 +12,10 @@ import pandas as pd
 from mien import __version__
 from mien.datasets.extract import extract, one_thread
 from mien.datasets.study import Study
-from mien.errors import ModelError, ProbeMismatch, RecordingError
+from mien.errors import ModelError
 from mien.files import make_folder, refuse_file_in_the_way
-from mien.labels import NEUTRAL, UNKNOWN
-from mien.learning.arrays import Windows
 from mien.learning.loop import SILENT, Run
-from mien.learning.methods import method_named, options_from_json, options_to_json, parse_options, with_changes
+from mien.learning.methods import METHODS, method_named, options_from_json, options_to_json, with_changes
 from mien.learning.model_folder import (
     Description,
     EstimatorFacts,
@@ -29,16 +26,17 @@ from mien.learning.model_folder import (
 )
 from mien.learning.weights import n_weights
 from mien.probe import Probe, describe, probe_from_json, probe_to_json
-from mien.progress import talk
-from mien.recording import Recording, read_recording
+from mien.recognizer.builtin import model_path
+from mien.recognizer.hearing import answers, fitting, heard_quality, refuse_other_probe
+from mien.recognizer.person import calibrating_rows, neutral_of, one_person
+from mien.recognizer.teaching import is_labelled, judging_rows, windows_of_rows
+from mien.recording import Recording
 from mien.sensing.features import Features, FrontEnd
 from mien.sensing.front_ends import front_end_from_json, front_end_to_json
-from mien.sound_files import SUBTYPES
+from mien.sensing.neutral import NeutralProfile
 
 if TYPE_CHECKING:
     from mien.splits import Split
-
-__all__ = ["Recognizer", "parse_options", "recordings_in"]
 
 
 class Recognizer:
@@ -81,6 +79,7 @@ class Recognizer:
         self.labels: tuple[str, ...] = ()
         self.training = TrainingFacts()
         self.estimator: Any = None
+        self.neutral: NeutralProfile | None = None
 
     @property
     def adapts(self) -> bool:
@@ -123,7 +122,7 @@ class Recognizer:
             refuse_file_in_the_way(checkpoints)
         if not self.probe_is_given:
             self.probe, self.probe_is_given = study.probe, True
-        self._refuse_other_probe(study.probe, f"study {study.name!r}")
+        refuse_other_probe(study.probe, self.probe, f"study {study.name!r}")
         labels = study.table["expression"].to_numpy(dtype=object)
         everything = np.flatnonzero(is_labelled(labels))
         train, validation = (everything, everything[:0]) if split is None else (split.train, split.validation)
@@ -170,8 +169,10 @@ class Recognizer:
         one_person = len(set(subjects[part.row])) == 1
         groups = np.arange(len(labels)) if one_person else subjects.astype(str)
         rows = np.intersect1d(np.asarray(validation_rows, dtype=np.int64), known)
-        validation = self._windows(features.of_rows(self._taught(rows, labels)), labels, groups)
-        windows = self._windows(part, labels, groups)
+        validation = windows_of_rows(
+            features.of_rows(judging_rows(rows, labels, self.labels)), self.labels, labels, groups
+        )
+        windows = windows_of_rows(part, self.labels, labels, groups)
         made = method_named(self.method).estimator(self.options, self.seed)
         self.estimator = made.fit(windows.values, windows.labels, windows.groups, validation=validation, run=run)
         self.training = TrainingFacts(
@@ -182,19 +183,6 @@ class Recognizer:
             n_weights=n_weights(self.estimator),
         )
         return self
-
-    def _taught(self, rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return the rows whose expression is among those learnt; the others cannot judge training, which is said."""
-        taught = np.array([str(labels[row]) in self.labels for row in rows], dtype=bool)
-        if not taught.all():
-            others = sorted({str(labels[row]) for row in rows[~taught]})
-            talk.print(f"{(~taught).sum()} validation takes show {', '.join(others)}, not learnt here: left out")
-        return rows[taught]
-
-    def _windows(self, features: Features, labels: np.ndarray, groups: np.ndarray) -> Windows:
-        number = {label: position for position, label in enumerate(self.labels)}
-        classes = np.array([number[str(label)] for label in labels[features.row]], dtype=np.int64)
-        return Windows(features.images(), classes, groups[features.row])
 
     def adapt(
         self,
@@ -213,7 +201,7 @@ class Recognizer:
         Raises:
             ModelError: the method cannot adapt. ProbeMismatch: the study was made with another probe.
         """
-        self._refuse_other_probe(study.probe, f"study {study.name!r}")
+        refuse_other_probe(study.probe, self.probe, f"study {study.name!r}")
         self._refuse_unable()
         chosen = np.arange(len(study)) if rows is None else np.asarray(rows, dtype=np.int64)
         features = extract(study, self.front_end, chosen, n_jobs=n_jobs, progress=progress)
@@ -248,29 +236,33 @@ class Recognizer:
     ) -> "Recognizer":
         """Return a new recognizer calibrated to one person's takes, in seconds; this one stays as it is.
 
-        Takes of expressions that were learnt teach (1, 2 or 4 of each are meant). Neutral takes teach nothing where
-        neutral was not learnt.
+        Takes of expressions that were learnt teach; 1, 2 or 4 of each are meant. What a front end that measures against
+        a clip takes for the neutral face is made of the neutral takes and kept with the model, so that `predict_proba`
+        needs no clip any more. Other front ends have no use for neutral takes where neutral was not learnt.
 
         Args:
             rows: which takes; None takes all.
 
         Raises:
-            ModelError: the method cannot be calibrated, takes of several people, unlabelled ones, or expressions that
-                were not learnt. ProbeMismatch: the study was made with another probe.
+            ModelError: the method cannot be calibrated, takes of several people, unlabelled ones, expressions that
+                were not learnt, or no neutral take where one is needed. ProbeMismatch: made with another probe.
         """
-        self._refuse_other_probe(study.probe, f"study {study.name!r}")
-        self._refuse_unfitted()
+        refuse_other_probe(study.probe, self.probe, f"study {study.name!r}")
+        self._refuse_uncalibrated()
         chosen = np.arange(len(study)) if rows is None else np.asarray(rows, dtype=np.int64)
-        people = sorted(set(study.table["subject"].iloc[chosen].astype(str)))
-        if len(people) != 1:
-            raise ModelError(
-                f"{len(people)} people ({', '.join(people)}) to calibrate to; one is needed: choose the rows of one"
-            )
-        features = extract(study, self.front_end, chosen, n_jobs=n_jobs, progress=progress)
-        made = self.calibrate_features(features, study.table["expression"].to_numpy(dtype=object), chosen)
+        labels = study.table["expression"].to_numpy(dtype=object)
+        taught, still = calibrating_rows(chosen, labels, self.labels)
+        subject = one_person(study, chosen)
+        neutral = neutral_of(study, still, self.front_end, self.neutral)
+        made = copy.copy(self)
+        if len(taught):
+            features = extract(study, self.front_end, taught, n_jobs=n_jobs, progress=progress, neutral=neutral)
+            made = self.calibrate_features(features, labels, taught)
+        made.neutral = neutral
         simulated = None if self.training.simulated is None else self.training.simulated or study.is_simulated
-        named = {"calibrated_study": study.name, "calibrated_subject": people[0], "simulated": simulated}
-        made.training = made.training.model_copy(update=named)
+        told = {"calibrated_takes": len(taught), "neutral_takes": len(still), "simulated": simulated}
+        whose = {"calibrated_study": study.name, "calibrated_subject": subject}
+        made.training = self.training.model_copy(update=told | whose)
         return made
 
     def calibrate_features(
@@ -285,45 +277,31 @@ class Recognizer:
         Raises:
             ModelError: the method cannot be calibrated, no takes, unlabelled ones, or expressions not learnt.
         """
-        self._refuse_unfitted()
-        if not self.calibrates:
-            raise ModelError(f"method {self.method} cannot be calibrated; use one of facer, mien, svm, linear")
-        labels, part = np.asarray(labels, dtype=object), features.of_rows(rows)
-        taught = self._teaching(np.unique(part.row), labels)
-        made, windows = copy.copy(self), features.of_rows(taught)
-        if len(windows):
-            known = self._windows(windows, labels, np.arange(len(labels)))
-            made.estimator = self.estimator.calibrate(known.values, known.labels, known.groups)
-        told = {"calibrated_takes": len(taught), "neutral_takes": len(np.unique(part.row)) - len(taught)}
+        self._refuse_uncalibrated()
+        labels, present = np.asarray(labels, dtype=object), np.unique(features.of_rows(rows).row)
+        taught, still = calibrating_rows(present, labels, self.labels)
+        made = copy.copy(self)
+        if len(taught):
+            windows = windows_of_rows(features.of_rows(taught), self.labels, labels, np.arange(len(labels)))
+            made.estimator = self.estimator.calibrate(windows.values, windows.labels, windows.groups)
+        told = {"calibrated_takes": len(taught), "neutral_takes": len(still)}
         made.training = self.training.model_copy(update=told)
         return made
 
-    def _teaching(self, rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return the rows that can teach this recognizer; neutral ones cannot where neutral was not learnt."""
-        if not len(rows):
-            raise ModelError("no takes to calibrate to; a neutral clip or one take of each expression is the least")
-        if not is_labelled(labels[rows]).all():
-            raise ModelError("unlabelled takes cannot calibrate; label them, choose other rows, or adapt to them")
-        said = np.array([str(label) for label in labels[rows]], dtype=object)
-        strange = sorted({word for word in said if word not in (*self.labels, NEUTRAL)})
-        if strange:
-            raise ModelError(
-                f"takes of {', '.join(strange)} teach nothing; this model knows {', '.join(self.labels)}: choose them"
-            )
-        return rows[np.isin(said, self.labels)]
+    def _refuse_uncalibrated(self) -> None:
+        self._refuse_unfitted()
+        if not self.calibrates:
+            raise ModelError(f"method {self.method} cannot be calibrated; use one of facer, mien, svm, linear")
 
     def _refuse_unable(self) -> None:
         self._refuse_unfitted()
         if not self.adapts:
-            raise ModelError(f"method {self.method} cannot adapt to unlabelled takes; use facer")
+            able = [name for name, method in METHODS.items() if method.adapts]
+            raise ModelError(f"method {self.method} cannot adapt to unlabelled takes; use {' or '.join(able)}")
 
     def _refuse_unfitted(self) -> None:
         if self.estimator is None:
             raise ModelError(f"this {self.method} has learnt nothing yet; call fit first")
-
-    def _refuse_other_probe(self, probe: Probe, whose: str) -> None:
-        if probe != self.probe:
-            raise ProbeMismatch(f"{whose} was made with {describe(probe)}; this model expects {describe(self.probe)}")
 
     def predict_features(self, features: Features) -> pd.DataFrame:
         """Return one row per window: row, start_s, and p_<expression> each.
@@ -343,10 +321,12 @@ class Recognizer:
 
         Args:
             recording: without a probe of its own it is taken to be made with the model's.
-            neutral: a clip of the person's neutral face, where the front end asks for one.
+            neutral: a clip of the person's neutral face, where the front end asks for one and none was kept.
 
         Returns:
-            time_s is where the window starts; confidence is the calibrated probability of the expression named.
+            time_s is where the window starts; expression is "unsure" where confidence, the calibrated probability of
+            the most probable, lies below what held-out people taught; quality is what the recording says and what its
+            echoes show.
 
         Raises:
             ProbeMismatch: it was made with another probe, both named.
@@ -354,39 +334,11 @@ class Recognizer:
             ProbeNotFound: it holds no trace of the probe.
         """
         self._refuse_unfitted()
+        heard = fitting(recording, self.probe, self.training.n_microphones, self.front_end)
         with one_thread():
-            features = self.front_end.features(self._fitting(recording), neutral)
-        predicted = self.predict_features(features)
-        probabilities = predicted.filter(like="p_")
-        best = probabilities.to_numpy().argmax(axis=1)
-        frame = probabilities.copy()
-        frame.insert(0, "time_s", predicted["start_s"])
-        frame.insert(1, "expression", np.array(self.labels, dtype=object)[best])
-        frame["confidence"] = probabilities.to_numpy().max(axis=1)
-        frame["quality"] = ";".join(recording.quality) or "ok"
-        return frame
-
-    def _fitting(self, recording: Recording) -> Recording:
-        """Return the recording with its probe, refused where this model cannot hear it."""
-        if recording.probe is not None:
-            self._refuse_other_probe(recording.probe, "the recording")
-        if recording.rate_hz != self.probe.rate_hz:
-            raise RecordingError(
-                f"the recording is at {recording.rate_hz} Hz; this model expects {describe(self.probe)}: "
-                f"record at {self.probe.rate_hz} Hz"
-            )
-        if recording.n_channels != self.training.n_microphones:
-            raise RecordingError(
-                f"the recording has {recording.n_channels} channels; this model was trained on "
-                f"{self.training.n_microphones}: choose or mix its channels"
-            )
-        window_s = float(getattr(self.front_end, "window_s", 0.0))
-        if recording.duration_s < window_s - self.probe.period_s / 2:
-            raise RecordingError(
-                f"the recording lasts {recording.duration_s:.3g} s; this model listens to windows of {window_s:g} s: "
-                f"record at least {window_s:g} s, or train a model with shorter windows"
-            )
-        return replace(recording, probe=self.probe)
+            features = self.front_end.features(heard, self.neutral if neutral is None else neutral)
+            quality = heard_quality(heard)
+        return answers(self.predict_features(features), self.labels, self.estimator.unsure_below, quality)
 
     def describe(self) -> dict[str, Any]:
         """Return what this recognizer is, as plain JSON values."""
@@ -411,6 +363,7 @@ class Recognizer:
         """
         self._refuse_unfitted()
         tensors, values = self.estimator.state()
+        tensors = tensors | ({} if self.neutral is None else self.neutral.tensors())
         description = Description(
             mien_model=1,
             version=__version__,
@@ -424,13 +377,15 @@ class Recognizer:
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
-        """Read a model's folder. No code from it is run, and nothing outside it is read.
+        """Read a model's folder, or the package's own model as "builtin".
+
+        No code from a folder is run, and nothing outside it is read.
 
         Raises:
             ModelError: a folder that holds no model, or one that was changed or is of another version.
             ProbeError: its probe cannot be.
         """
-        description, tensors = read_model(Path(folder))
+        description, tensors = read_model(model_path(folder))
         known = method_named(description.method)
         made = cls(description.method, seed=description.seed)
         made.front_end = front_end_from_json(description.front_end)
@@ -438,34 +393,6 @@ class Recognizer:
         made.options = options_from_json(type(known.options), description.options)
         made.labels, made.training = tuple(description.labels), description.training
         values = description.estimator.model_dump()
+        made.neutral = NeutralProfile.from_tensors(tensors, made.training.n_microphones)
         made.estimator = known.estimator.from_state(made.options, made.seed, tensors, values)
         return made
-
-
-def is_labelled(labels: np.ndarray) -> np.ndarray:
-    """Return (row) bool: whether an expression is known; missing values and "n/a" are not.
-
-    Example:
-        >>> is_labelled(np.array(["fear", "n/a", None, float("nan")], dtype=object)).tolist()
-        [True, False, False, False]
-    """
-    return pd.Series(labels, dtype=object).fillna(UNKNOWN).ne(UNKNOWN).to_numpy(dtype=bool)
-
-
-def recordings_in(path: Path, probe: Probe | None = None) -> Iterator[tuple[str, Recording]]:
-    """Yield the name and the recording of a file, or of every sound file in a folder and below, by name.
-
-    A file without a sidecar is taken to be made with `probe`.
-
-    Raises:
-        RecordingError: no sound file there, or one that cannot be used.
-        ProbeMismatch: a sidecar names another probe.
-    """
-    path = Path(path)
-    files = [path]
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUBTYPES and file.is_file())
-        if not files:
-            raise RecordingError(f"{path} holds no sound file; {' and '.join(SUBTYPES)} are read")
-    for file in files:
-        yield str(file.relative_to(path)) if path.is_dir() else file.name, read_recording(file, probe)

@@ -1,0 +1,117 @@
+"""From recordings to answers: what can be heard, what is named, how good the sound was."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from toy_recognizers import QUICK, echo
+
+from mien.errors import ProbeMismatch, ProbeNotFound, RecordingError
+from mien.labels import UNSURE
+from mien.probe import Chirp, PureTones
+from mien.recognizer import Recognizer, recordings_in
+from mien.recognizer.hearing import heard_quality
+from mien.recording import Recording, write_recording
+
+
+@pytest.fixture(scope="module", params=["facer", "mien"])
+def listening(request):
+    """A recognizer that was fitted to sounds through its own front end."""
+    made = Recognizer(request.param, probe=Chirp(), options=QUICK[request.param])
+    parts = [made.front_end.features(echo(seed=seed)) for seed in range(8)]
+    known = replace(
+        parts[0],
+        values=np.concatenate([part.values for part in parts]),
+        row=np.repeat(np.arange(8), [len(part) for part in parts]),
+        start_s=np.concatenate([part.start_s for part in parts]),
+    )
+    return made.fit_features(known, np.array(["fear", "anger"] * 4), np.repeat(["a", "b", "c", "d"], 2), range(8))
+
+
+def test_a_row_per_window(listening):
+    frame = listening.predict_proba(replace(echo(2.0), quality=("clipped", "drift")))
+    assert list(frame.columns) == ["time_s", "expression", "p_anger", "p_fear", "confidence", "quality"]
+    assert len(frame) == len(listening.front_end.features(echo(2.0)))
+    hop_s = listening.front_end.hop_s
+    np.testing.assert_allclose(np.diff(frame["time_s"]), round(hop_s / 0.05) * 0.05, atol=1e-3)
+    assert (frame["quality"] == "clipped;drift").all()
+    probabilities = frame[["p_anger", "p_fear"]].to_numpy()
+    np.testing.assert_allclose(frame["confidence"], probabilities.max(axis=1))
+    best = np.array(["anger", "fear"])[probabilities.argmax(axis=1)]
+    assert (frame["expression"] == np.where(frame["confidence"] < listening.estimator.unsure_below, UNSURE, best)).all()
+    assert (listening.predict_proba(echo(2.0))["quality"] == "ok").all()
+
+
+def test_another_probe_is_refused_naming_both(listening):
+    with pytest.raises(ProbeMismatch, match="17000-20000 Hz.*expects chirp 19000-23000 Hz"):
+        listening.predict_proba(echo(probe=Chirp(low_hz=17_000, high_hz=20_000)))
+
+
+def test_a_recording_without_a_stated_probe_is_taken_for_the_models(listening):
+    stated, silent = echo(), replace(echo(), probe=None)
+    pd.testing.assert_frame_equal(listening.predict_proba(silent), listening.predict_proba(stated))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda r: replace(r, samples=r.samples[:, :4800]), "lasts 0.1 s.*record at least"),
+        (lambda r: replace(r, samples=np.repeat(r.samples, 2, axis=0)), "2 channels.*trained on 1"),
+        (lambda r: replace(r, rate_hz=44_100, probe=None), "44100 Hz.*record at 48000 Hz"),
+    ],
+)
+def test_recordings_that_cannot_be_heard_say_what_to_do(listening, change, message):
+    with pytest.raises(RecordingError, match=message):
+        listening.predict_proba(change(echo()))
+
+
+def test_a_recording_without_the_probe_is_refused(listening):
+    noise = np.random.default_rng(0).standard_normal((1, 96_000)).astype(np.float32) * 0.1
+    with pytest.raises(ProbeNotFound):
+        listening.predict_proba(Recording(noise, 48_000))
+
+
+def test_a_loaded_model_hears_the_same(listening, tmp_path):
+    again = Recognizer.load(listening.save(tmp_path))
+    pd.testing.assert_frame_equal(again.predict_proba(echo(seed=9)), listening.predict_proba(echo(seed=9)))
+
+
+@pytest.mark.parametrize("threshold, named", [(0.0, {"anger", "fear"}), (1.0, {UNSURE})])
+def test_answers_below_the_threshold_are_unsure(listening, threshold, named, monkeypatch):
+    estimator = getattr(listening.estimator, "base", listening.estimator)
+    for each in {estimator, listening.estimator}:
+        monkeypatch.setattr(each, "unsure_below", threshold)
+    frame = listening.predict_proba(echo(2.0))
+    assert set(frame["expression"]) <= named
+    assert frame["confidence"].min() > 0.3
+
+
+def test_noise_and_a_foreign_clock_are_heard():
+    """What the recording does not say of itself, its echoes show; each word once."""
+    loud = echo(noise=0.3)
+    assert heard_quality(echo()) == ()
+    assert heard_quality(loud) == ("low-snr",)
+    assert heard_quality(replace(loud, quality=("clipped", "low-snr"))) == ("clipped", "low-snr")
+    assert heard_quality(echo(drift_ppm=300.0)) == ("drift",)
+    assert heard_quality(echo(drift_ppm=50.0)) == ()
+
+
+def test_of_tones_alone_the_recordings_word_stands():
+    tones = replace(echo(), probe=PureTones((18_000.0,)), quality=("clipped",))
+    assert heard_quality(tones) == ("clipped",)
+
+
+def test_recordings_of_a_file_and_of_a_folder(tmp_path):
+    for name in ("b.wav", "deep/a.flac"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_recording(echo(0.5), tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no sound")
+    assert [name for name, _ in recordings_in(tmp_path)] == ["b.wav", "deep/a.flac"]
+    ((name, recording),) = recordings_in(tmp_path / "b.wav", Chirp())
+    assert name == "b.wav" and recording.probe == Chirp()
+    with pytest.raises(ProbeMismatch):
+        list(recordings_in(tmp_path, Chirp(high_hz=22_000)))
+    with pytest.raises(RecordingError, match="no sound file"):
+        (tmp_path / "empty").mkdir()
+        list(recordings_in(tmp_path / "empty"))
