@@ -16,7 +16,7 @@ from mien.evaluation.plan import plain
 from mien.evaluation.report import report_from_folder, write_report
 from mien.evaluation.report_hearing import hears
 from mien.evaluation.report_reading import read
-from mien.evaluation.report_words import adaptation_words, disjoint_words
+from mien.evaluation.report_words import BANKED, adaptation_words, disjoint_words
 from mien.learning.methods import METHODS
 from mien.sensing.doppler import Doppler
 from mien.sensing.front_ends import RangeProfile, Spectrogram
@@ -187,12 +187,14 @@ def test_what_adaptation_saw_and_what_the_split_keeps_apart_are_said(page):
 
 
 def test_facers_bank_is_said_where_facer_adapted(page):
-    assert "the bank that it keeps" not in page.text
+    assert "the bank that a model keeps" not in page.text
     words = dict(adaptation_words(read(results_of(methods={"facer": AdaptiveNearest}), None)))
     assert "bank" not in words["none"]
     for adaptation in ("inductive", "transductive"):
-        assert "the bank that it keeps (at most 1,024" in words[adaptation]
-    assert METHODS["facer"].options.bank_windows == 1024
+        assert "facer hears again" in words[adaptation]
+        assert "the bank that a model keeps (at most 1,024" in words[adaptation]
+    banked = {name: method.options for name, method in METHODS.items() if hasattr(method.options, "bank_windows")}
+    assert set(banked) == set(BANKED) and {options.bank_windows for options in banked.values()} == {1024}
 
 
 def test_mixed_windows_is_marked_in_title_banner_and_limits(tmp_path):

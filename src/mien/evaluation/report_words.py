@@ -201,17 +201,25 @@ def disjoint_words(names: Sequence[str]) -> str:
     return f"Training and scoring share no {listed}.{shared}"
 
 
+BANKED = ("facer", "xhar", "dann")
+"""The methods that adapt with a bank of their training windows at hand."""
+
+
 def adaptation_words(reading: Reading) -> list[tuple[str, str]]:
     """Return for each adaptation that was scored what it saw of the people who are scored."""
     n_target = sum(split["n_unlabelled_target"] for split in reading.facts["splits"])
     extra = f" It also saw {n_target} unlabelled takes of theirs that are not scored." if n_target else ""
     used = list(dict.fromkeys(case.adaptation for case in reading.cases))
     seen = {word: _seen(word) + (extra if word in ("inductive", "transductive") else "") for word in used}
-    if "facer" in (case.method for case in reading.cases):
+    banked = [name for name in BANKED if name in {case.method for case in reading.cases}]
+    if banked:
         bank = (
-            " With them facer hears again labelled training windows, those of the bank that it keeps (at most 1,024 "
-            "unless chosen otherwise), and fits its classifier to them anew; the paper uses all training windows."
+            f" With them {' and '.join(banked)} {'hears' if len(banked) == 1 else 'hear'} again labelled training "
+            "windows, those of the bank that a model keeps (at most 1,024 unless chosen otherwise); the papers use all "
+            "training windows."
         )
+        if "facer" in banked:
+            bank += " facer fits its classifier to them anew."
         adapted = [word for word in used if adaptation_named(word).kind in ("inductive", "transductive")]
         seen |= {word: seen[word] + bank for word in adapted}
     if reading.leaks:
