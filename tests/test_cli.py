@@ -109,6 +109,29 @@ def test_example_of_train_and_recognize(mien, model):
     assert run["data_digest"]
 
 
+def test_example_of_calibrate(mien, model):
+    code, _, err = mien(*example_of("calibrate"))
+    assert code == 0 and "calibrated to" in err and "of one person" in err
+    assert "Calibrated to one person" in Path("mine/MODEL_CARD.md").read_text()
+    _, _, err = mien(*example_of("recognize"))
+    assert "mien calibrate model STUDY" in err
+    _, _, err = mien("recognize", "mine", "study/sub-001/ses-01")
+    assert "mien calibrate" not in err and "simulated people only" in err
+    code, _, err = mien("calibrate", "model", "study", "--out", "nobody")
+    assert code == 1 and "one is needed" in err and not Path("nobody").exists()
+    assert mien("calibrate", "model", "study", "--subject", "999", "--out", "nobody")[0] == 2
+
+
+def test_builtin_is_the_packages_model(mien, model, monkeypatch):
+    package = Path("package")
+    shutil.copytree("model", package / "builtin")
+    monkeypatch.setattr("mien.__file__", str(package.resolve() / "__init__.py"))
+    words = example_of("recognize")
+    code, out, err = mien("recognize", "builtin", *words[2:])
+    assert code == 0 and out == mien(*words)[1]
+    assert "simulated people only" in err and "mien calibrate builtin STUDY" in err
+
+
 def test_example_of_adapt(mien, model):
     code, _, err = mien(*example_of("adapt"))
     assert code == 0 and "adapted" in err

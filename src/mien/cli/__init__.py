@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from mien.cli.device import probe
-from mien.cli.model import adapt, recognize, train
+from mien.cli.model import adapt, calibrate, recognize, train
 from mien.cli.score import demo, evaluate, reproduce
 from mien.cli.study import check, import_, simulate
 from mien.errors import MienError
@@ -40,7 +40,20 @@ def version() -> None:
 
 
 # The order of the flow, which is the order of the help.
-for command in (demo, probe, simulate, import_, check, train, adapt, evaluate, recognize, reproduce, version):
+for command in (
+    demo,
+    probe,
+    simulate,
+    import_,
+    check,
+    train,
+    adapt,
+    calibrate,
+    evaluate,
+    recognize,
+    reproduce,
+    version,
+):
     app.command(name=command.__name__.rstrip("_"))(command)
 
 

@@ -59,6 +59,43 @@ def adapt(
     show_model(out, adapted.describe(), as_json)
 
 
+def calibrate(
+    model: ModelPath,
+    study: StudyPath,
+    out: OutModel,
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="Whose takes; needed where the study has several people.")
+    ] = None,
+    jobs: Jobs = 2,
+    as_json: Json = False,
+) -> None:
+    """Calibrate a model to one person: their neutral clip, and 1, 2 or 4 labelled takes of each expression.
+
+    It takes seconds. The study's takes of other people and those without a label are left out.
+
+    Example: mien calibrate model study --subject 001 --out mine
+    """
+    import numpy as np
+
+    from mien.datasets.study import load_study
+    from mien.provenance import write_run
+    from mien.recognizer import Recognizer, is_labelled
+
+    refuse_finished(out, "recognizer.json", "a model")
+    loaded, recognizer = load_study(study), Recognizer.load(model)
+    labelled = is_labelled(loaded.table["expression"].to_numpy(dtype=object))
+    theirs = np.ones(len(loaded), dtype=bool) if subject is None else (loaded.table["subject"] == subject).to_numpy()
+    if subject is not None and not theirs.any():
+        known = ", ".join(sorted(loaded.table["subject"].astype(str).unique()))
+        raise typer.BadParameter(f"{subject!r}; {study} holds {known}", param_hint="--subject")
+    calibrated = recognizer.calibrate(loaded, np.flatnonzero(labelled & theirs), n_jobs=jobs)
+    calibrated.save(out)
+    write_run(out, "calibrate", calibrated.describe(), seed=calibrated.seed, data_digest=loaded.digest)
+    told = calibrated.training
+    say(f"calibrated to {told.calibrated_takes} labelled and {told.neutral_takes} neutral takes of one person")
+    show_model(out, calibrated.describe(), as_json)
+
+
 def recognize(
     model: ModelPath,
     file: Annotated[Path, typer.Argument(metavar="INPUT", help="A recording, WAV or FLAC, or a folder of them.")],
@@ -67,11 +104,14 @@ def recognize(
 ) -> None:
     """Recognise the expressions in a recording: a row per window with its probabilities, confidence and quality.
 
+    MODEL is a folder, or the word builtin for the model that comes with the package.
+
     Example: mien recognize model study/sub-001/ses-01/sub-001_ses-01_take-0001_echo.flac --csv
     """
     import pandas as pd
 
     from mien.recognizer import Recognizer, recordings_in
+    from mien.recognizer.builtin import SIMULATED, offer
 
     recognizer = Recognizer.load(model)
     heard = recordings_in(file, recognizer.probe)
@@ -85,4 +125,6 @@ def recognize(
     else:
         print(rows.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
     if recognizer.simulated:
-        say("trained on simulated people only: on real faces these probabilities are untested")
+        say(SIMULATED)
+    if recognizer.calibrates and not recognizer.training.calibrated_takes:
+        say(offer(model))

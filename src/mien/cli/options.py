@@ -20,5 +20,5 @@ Options = Annotated[
     ),
 ]
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder.")]
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="The model's folder.")]
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="The model's folder, or builtin.")]
 OutModel = Annotated[Path, typer.Option("--out", help="Folder of the model to write.")]
