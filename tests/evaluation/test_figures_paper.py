@@ -14,8 +14,8 @@ from mien.evaluation.figures import PALETTE
 from mien.evaluation.figures_curves import coverage_figure, curves_figure, pairs_figure, takes_figure
 from mien.evaluation.figures_paper import clusters_figure, models_figure, polar_figure, spectrograms_figure
 from mien.evaluation.inline import svg
-from mien.evaluation.metrics import accuracy, confused_pairs, coverage_curve
-from mien.evaluation.results import fold_scores
+from mien.evaluation.metrics import accuracy, accuracy_at_coverage, confused_pairs, coverage_curve
+from mien.evaluation.results import fold_scores, summary
 from mien.evaluation.statistics import Interval
 from mien.probe import Chirp
 from mien.sensing.features import Axis, Features
@@ -165,6 +165,20 @@ def test_equal_confidences_are_answered_together():
     table = pd.DataFrame({"p_anger": 0.1, "p_fear": [0.9] * 4, "truth": ["fear", "anger"] * 2, "predicted": "fear"})
     covered, right = coverage_curve(table)
     assert covered.tolist() == [1.0] and right.tolist() == [0.5]
+
+
+def test_accuracy_at_a_coverage_is_that_of_the_surest_whatever_the_order_of_equals():
+    rng = np.random.default_rng(0)
+    table = predictions_of(n=200)
+    columns = [f"p_{name}" for name in CLASSES]
+    truth = np.array([CLASSES.index(name) for name in table["truth"]])
+    covered, right = coverage_curve(table)
+    for coverage in (0.1, 0.5, 0.8, 1.0):
+        found = accuracy_at_coverage(table[columns].to_numpy(), truth, coverage)
+        assert found == pytest.approx(right[np.searchsorted(covered, coverage - 1e-9)])
+    alike, labels = np.tile([0.7, 0.2, 0.1], (40, 1)), rng.integers(0, 3, 40)
+    assert accuracy_at_coverage(alike, labels, 0.3) == pytest.approx(np.mean(labels == 0))
+    assert summary(table.assign(subject="1"))["accuracy_at_0.5"].between(0.6, 1).all()
 
 
 def test_confused_pairs_hold_every_mistake_once():

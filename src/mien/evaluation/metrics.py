@@ -195,17 +195,41 @@ def calibration_error(bins: pd.DataFrame) -> float:
     return float(n @ np.abs(right - confidence) / n.sum())
 
 
+def accuracy_at_coverage(probabilities: np.ndarray, truth: np.ndarray, coverage: float) -> float:
+    """Return the share named right among the surest part of all units.
+
+    Of units of one confidence at the border as many count as are needed, at their mean.
+
+    Args:
+        probabilities: (unit class). truth: (unit) class numbers.
+        coverage: the part that is answered, above 0 and up to 1.
+
+    Example:
+        >>> sure_and_not = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.5, 0.5]])
+        >>> accuracy_at_coverage(sure_and_not, np.array([0, 0, 0, 1]), 0.5)
+        1.0
+    """
+    correct = probabilities.argmax(axis=1) == np.asarray(truth)
+    n_answered, n_right = _answered(correct, probabilities.max(axis=1))
+    wanted = coverage * len(correct)
+    return float(np.interp(wanted, np.append(0, n_answered), np.append(0, n_right)) / wanted)
+
+
 def coverage_curve(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the shares of units answered, surest first, and the share of each that was right.
 
     Units of one confidence are answered together.
     """
-    confidence = probabilities_of(predictions).max(axis=1)
+    correct = (predictions["truth"] == predictions["predicted"]).to_numpy()
+    n_answered, n_right = _answered(correct, probabilities_of(predictions).max(axis=1))
+    return n_answered / len(correct), n_right / n_answered
+
+
+def _answered(correct: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many are answered down to each confidence, and how many of them rightly."""
     order = np.argsort(-confidence, kind="stable")
     last_of_equals = np.append(np.diff(confidence[order]) != 0, True)
-    n_answered = np.arange(1, len(order) + 1)[last_of_equals]
-    correct = (predictions["truth"] == predictions["predicted"]).to_numpy()[order]
-    return n_answered / len(order), np.cumsum(correct)[last_of_equals] / n_answered
+    return np.flatnonzero(last_of_equals) + 1, np.cumsum(correct[order])[last_of_equals]
 
 
 def score(predictions: pd.DataFrame) -> dict[str, float]:

@@ -11,7 +11,10 @@ import pandas as pd
 from mien.errors import StudyError
 from mien.evaluation.adaptation import adaptation_named
 from mien.evaluation.metrics import (
+    accuracy_at_coverage,
     balanced_accuracy,
+    classes_of,
+    probabilities_of,
     score,
 )
 from mien.evaluation.statistics import confusions_by_subject, intervals, paired_tests
@@ -19,6 +22,9 @@ from mien.files import write_atomically
 
 RESULT_KEYS = ("method", "protocol", "fold", "subject", "seed", "adaptation", "scored_unit")
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "ece", "macro_precision", "mean_average_precision")
+COVERAGES = (0.5, 0.8)
+"""Shares that are answered, the surest first, for which a summary gives the accuracy."""
+
 RESULT_COLUMNS = (*RESULT_KEYS, "n_takes", "n_windows", *SCORES)
 PREDICTION_COLUMNS = (*RESULT_KEYS, "session", "take", "row", "start_s", "n_windows", "truth", "predicted")
 """Then one p_<class> per class. `row` is the take's position in the study's table."""
@@ -92,7 +98,10 @@ def margins(predictions: pd.DataFrame, first: str, scored_unit: str = "take") ->
 
 
 def summary(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per case: scores over all that was scored, and the 95 % interval of each over people."""
+    """Return one row per case: scores over all that was scored, most with their 95 % interval over people.
+
+    `accuracy_at_0.5` and `accuracy_at_0.8` are of the surest half and four fifths.
+    """
     rows = []
     for (method, adaptation, unit), part in cases(predictions):
         row: dict[str, Any] = {"method": method, "adaptation": adaptation, "scored_unit": unit}
@@ -100,6 +109,9 @@ def summary(predictions: pd.DataFrame) -> pd.DataFrame:
             row |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
         scores = score(part)
         row |= {name: scores[name] for name in ("ece", "mean_average_precision")}
+        truth = pd.Index(classes_of(part)).get_indexer(pd.Index(part["truth"]))
+        for coverage in COVERAGES:
+            row[f"accuracy_at_{coverage:g}"] = accuracy_at_coverage(probabilities_of(part), truth, coverage)
         row |= {"n_subjects": part["subject"].nunique(), "n_seeds": part["seed"].nunique(), "n_scored": len(part)}
         rows.append(row)
     return pd.DataFrame(rows)
