@@ -61,11 +61,17 @@ def options_of(face: str, varied: bool, tested: bool, level: str, seed: int) -> 
     return replace(plain, **VARIED) if varied else plain
 
 
-def heard(options: SimulationOptions, work: Path, n_people: int, n_jobs: int) -> Heard:
+def heard(options: SimulationOptions, work: Path, n_jobs: int) -> Heard:
     varied = "-varied" if options.field_noise else ""
     kept = keep_channels(work / f"{options.level}-{options.face}{varied}-{options.seed}", options, n_jobs=n_jobs)
-    (features,), table = heard_features(kept, [FRONT_END], people=range(n_people), n_jobs=n_jobs)
+    (features,), table = heard_features(kept, [FRONT_END], n_jobs=n_jobs)
     return features, table.assign(subject=f"{options.face}-{options.seed}-" + table["subject"])
+
+
+def first_people(heard: Heard, n_people: int) -> Heard:
+    features, table = heard
+    rows = table["subject"].isin(table["subject"].unique()[:n_people]).to_numpy()
+    return features.of_rows(np.flatnonzero(rows)), table[rows]  # the first people's rows are the first rows
 
 
 def joined(parts: Sequence[Heard]) -> Heard:
@@ -123,27 +129,34 @@ def scored(recognizer: Recognizer, target: Heard) -> pd.DataFrame:
 
 
 def run_seed(level: str, seed: int, methods: Sequence[str], work: Path, n_jobs: int) -> pd.DataFrame:
-    path = work / f"predictions-{level}-{seed}.csv"
-    if path.exists():
-        return read_table(path)
-    targets = {face: heard(options_of(face, False, True, level, seed), work, N_TESTED, n_jobs) for face in FACES}
+    """Return the predictions of one seed; what was learnt and scored before is read."""
+    heard_once: dict[tuple[str, bool, bool], Heard] = {}
+
+    def of(face: str, varied: bool, tested: bool) -> Heard:
+        key = (face, varied, tested)
+        if key not in heard_once:
+            heard_once[key] = heard(options_of(*key, level, seed), work, n_jobs)
+        return heard_once[key]
+
     parts = []
     for source, makers in SOURCES.items():
-        trained = joined(
-            [heard(options_of(face, varied, False, level, seed), work, n, n_jobs) for face, varied, n in makers]
-        )
         for method in methods:
-            began_s = time.process_time()
-            recognizer = learnt(method, trained, seed)
-            talk.print(
-                f"{level}, seed {seed}: {method} on {source}, {time.process_time() - began_s:.0f} s", highlight=False
-            )
-            for face, target in targets.items():
-                about = {"learner": method, "source": source, "target": face, "seed": seed, "scored_unit": "take"}
-                parts.append(scored(recognizer, target).assign(**about))
-    found = pd.concat(parts, ignore_index=True)
-    write_table(path, found)
-    return found
+            path = work / f"predictions-{level}-{seed}-{method}-{source.replace(', ', '-').replace(' ', '-')}.csv"
+            if not path.exists():
+                began_s = time.process_time()
+                trained = joined([first_people(of(face, varied, False), n) for face, varied, n in makers])
+                recognizer = learnt(method, trained, seed)
+                found = [
+                    scored(recognizer, of(face, False, True)).assign(
+                        learner=method, source=source, target=face, seed=seed, scored_unit="take"
+                    )
+                    for face in FACES
+                ]
+                write_table(path, pd.concat(found, ignore_index=True))
+                spent_s = time.process_time() - began_s
+                talk.print(f"{level}, seed {seed}: {method} on {source}, {spent_s:.0f} s", highlight=False)
+            parts.append(read_table(path))
+    return pd.concat(parts, ignore_index=True)
 
 
 def as_markdown(table: pd.DataFrame) -> str:

@@ -42,7 +42,7 @@ def test_every_source_is_scored_on_both_faces_with_and_without_labels(script: Mo
     assert (best == found["predicted"]).all()
 
     again = script.run_seed("easy", 0, ["svm"], work, 1)  # read, not computed
-    pd.testing.assert_frame_equal(again, found, check_dtype=False, atol=1e-6)
+    pd.testing.assert_frame_equal(again, found)
     table = script.summarised(found)
     assert len(table) == 8 and (table["n_subjects"] == 1).all()
     lines = script.as_markdown(table).splitlines()
@@ -60,8 +60,16 @@ def test_those_learnt_from_and_those_scored_on_are_different_people(script: Modu
     assert (varied.field_noise, plain.field_noise) == (script.VARIED["field_noise"], 0.0)
 
 
+def test_half_of_each_is_the_first_people_of_each(script: ModuleType, work: Path) -> None:
+    whole = script.heard(script.options_of("own", False, False, "easy", 0), work, 1)
+    features, table = script.first_people(whole, 2)
+    assert table["subject"].nunique() == 2 and table["subject"].iloc[-1] == "own-1000-002"
+    np.testing.assert_array_equal(features.row, np.arange(24))
+    np.testing.assert_array_equal(features.values, whole[0].values[:24])
+
+
 def test_joined_features_keep_to_their_own_rows(script: ModuleType, work: Path) -> None:
-    parts = [script.heard(script.options_of(face, False, True, "easy", 0), work, 1, 1) for face in script.FACES]
+    parts = [script.heard(script.options_of(face, False, True, "easy", 0), work, 1) for face in script.FACES]
     features, table = script.joined(parts)
     assert len(features) == len(table) == 2 * 12
     for k, (part, rows) in enumerate(parts):
