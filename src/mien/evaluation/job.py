@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mien.datasets.extract import one_thread
 from mien.evaluation.adaptation import Round, can_do, rounds_of
 from mien.evaluation.metrics import predicted_classes, take_predictions
 from mien.evaluation.plan import Job
@@ -65,7 +66,7 @@ def run_job(job: Job, factory: Factory, features: Features, table: pd.DataFrame)
         labels, subjects = labels[take_of], subjects[take_of]
         features = replace(features, row=np.arange(len(features)))
     scored, timings, kept = [], [], []
-    with _one_thread():
+    with one_thread(), _torch_too():
         clock = _Clock()
         fitted = factory(job.seed).fit_features(features, labels, subjects, job.split.train, job.split.validation)
         timings.append((FIT, clock.lap_s()))
@@ -143,15 +144,13 @@ def _probabilities(windows: pd.DataFrame, job: Job, table: pd.DataFrame) -> pd.D
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let a job compute on one thread, so that figures do not depend on how many run beside it."""
+def _torch_too() -> Iterator[None]:
+    """Let torch, which counts its own threads, compute on one: figures do not depend on how many jobs run."""
     import torch
-    from threadpoolctl import threadpool_limits
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):
-            yield
+        yield
     finally:
         torch.set_num_threads(before)
