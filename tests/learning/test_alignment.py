@@ -147,6 +147,7 @@ def test_without_skada_the_extra_is_named_before_anything_is_learnt(before, monk
     assert of(DannClassifier, before[0]).predict_proba(windows.values).shape == (len(windows), 3)
 
 
+@pytest.mark.filterwarnings("ignore:Implicit dimension choice")
 def test_skadas_own_discriminator_would_align_nothing():
     """Why `dann` brings its own last layer. Where skada has mended it, ours can go."""
     if not importlib.metadata.version("skada").startswith("0.6."):
