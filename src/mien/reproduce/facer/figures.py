@@ -69,7 +69,7 @@ def confusions(found: Found, scale: Scale) -> str:
                 f"Paper's Fig. 6: facer, {how}, {counts.sum():,} windows. {origin(scale)}",
             )
         )
-    return grid_html(drawn)
+    return grid_html(drawn, "two")
 
 
 def places(found: Found, scale: Scale) -> str:

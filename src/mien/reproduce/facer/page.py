@@ -94,8 +94,9 @@ def why(scale: Scale, left_out: str) -> list[str]:
         "What is scored. The paper scores windows of 0.25 s. We score windows too, and whole takes by the mean of "
         "their "
         "windows, so that methods which hear a second at once can stand beside those that hear a quarter.",
-        "What adaptation saw. The paper adapts to the very windows that it scores, and so does `transductive` here. "
-        "`inductive` adapts to one half of a person's takes and scores the other.",
+        "What adaptation saw. The paper adapts to the very windows that it scores, and so does transductive "
+        "adaptation here. "
+        "Inductive adaptation learns from one half of a person's takes and scores the other.",
         f"How much was learnt. {learnt_words(scale)}",
         "Who is on both sides. In cases 1 and in the paper's 3 and 4 the people scored have been learnt from, with "
         "another place, time or mask. In 3-people and 4-people they have not.",
@@ -141,7 +142,7 @@ def _result(beside: pd.DataFrame, scale: Scale) -> str:
     table = table_html(
         beside,
         "Accuracy. facer is adapted to the windows or takes that are scored where a case adapts (1b to 4), as in the "
-        f"paper; mien and svm never are. {figures.origin(scale)}",
+        f"paper; mien never is. {figures.origin(scale)}",
         formats,
         {"case": "Case", "learnt and scored": "Learnt and scored", "paper": "Paper, windows"},
         prose=("learnt and scored",),
@@ -195,7 +196,8 @@ def _takes(found: Found, tables: Mapping[str, pd.DataFrame], scale: Scale) -> st
 def _ablations(found: Found, tables: Mapping[str, pd.DataFrame], scale: Scale) -> str:
     table = tables["ablations"]
     shown = table.assign(interval=[f"{percent(row.low)}-{percent(row.high)}" for row in table.itertuples()])
-    shown = shown[["method", "varied", "how", "as trained", "interval", "margin", "transductive"]]
+    shown = shown.assign(change=shown["varied"] + ": " + shown["how"])
+    shown = shown[["change", "method", "as trained", "margin", "interval", "transductive"]]
     formats = {"as trained": percent, "transductive": percent, "margin": points}
     n_train, _, n_test = scale.screened
     caption = (
@@ -204,7 +206,7 @@ def _ablations(found: Found, tables: Mapping[str, pd.DataFrame], scale: Scale) -
         f"as in "
         f"the cases. Margins of less than about ten points say nothing here. {figures.origin(scale)}"
     )
-    html = table_html(shown, caption, formats, {"margin": "points"}, prose=("varied", "how"))
+    html = table_html(shown, caption, formats, {"margin": "points"})
     return figures.people_curve(found, scale) + html
 
 
@@ -221,7 +223,7 @@ def _budget(table: pd.DataFrame, scale: Scale) -> str:
     formats = {
         name: lambda seconds: f"{seconds:.1f}" for name in table.columns if pd.api.types.is_float_dtype(table[name])
     }
-    formats["weights"] = lambda number: f"{int(number):,}" if number else "by its data"
+    formats["weights"] = lambda number: f"{number:,.0f}" if np.isfinite(number) else "–"
     caption = (
         "Seconds of one core over all cases (ablations apart), and numbers learnt. Networks were given about equal "
         "time per fit; "

@@ -5,19 +5,15 @@ from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from mien.errors import StudyError
 from mien.evaluation.plan import plain
 from mien.evaluation.results import write_table
 from mien.files import refuse_file_in_the_way, write_text
-from mien.labels import NEUTRAL
 from mien.learning.methods import METHODS
-from mien.learning.weights import n_weights
 from mien.progress import talk
 from mien.provenance import write_run
-from mien.reproduce.cohort import Cohort
 from mien.reproduce.facer.arrays import keep_cleaning, keep_embedding, keep_spectrograms
 from mien.reproduce.facer.page import page
 from mien.reproduce.facer.plan import CASES, Scale, scale_named
@@ -85,18 +81,16 @@ def reproduce_facer(
         talk.print(left_out, highlight=False)
     talk.print(chosen.words, highlight=False)
     parts = []
-    weights: dict[str, int] = {}
     for seed in chosen.seeds:
         talk.print(f"seed {seed}: {sum(chosen.sex_counts)} simulated people, level {chosen.level}", highlight=False)
         cohort = cohort_of(chosen, seed, out, n_jobs)
         if seed == chosen.seeds[0]:
             keep_cleaning(channels_of(chosen, seed, out), out / "arrays")
             keep_spectrograms(cohort, chosen.ear("facer"), out / "arrays")
-            weights = weights_of(cohort, chosen)
         parts += run_seed(chosen, cohort, seed, out, n_jobs, resume)
     found = joined(parts, one_seed=len(chosen.seeds) == 1)
     keep_embedding(found.folders["2", chosen.seeds[0]], "facer", "transductive", out / "arrays")
-    made = Reproduction(found, tables_of(found, chosen, weights), out)
+    made = Reproduction(found, tables_of(found, chosen), out)
     write(made, chosen, left_out)
     talk.print(f"done in {time.monotonic() - started:.0f} s", highlight=False)
     return made
@@ -110,22 +104,7 @@ def available(scale: Scale) -> tuple[Scale, str]:
     return replace(scale, methods=others), "dann is left out: it needs skada; install mien[baselines]."
 
 
-def weights_of(cohort: Cohort, scale: Scale) -> dict[str, int]:
-    """Return how many weights each network has at this scale, from fits too short to mean anything."""
-    table = cohort.study.table
-    rows = np.flatnonzero((table["mask"] == "open") & (table["expression"] != NEUTRAL))
-    rows = rows[np.isin(table["subject"].iloc[rows], table["subject"].unique()[:2])]
-    labels, subjects = (table[name].to_numpy(dtype=object) for name in ("expression", "subject"))
-    found = {}
-    for method in scale.methods:
-        if "epochs" in scale.options.get(method, {}):
-            short = replace(scale, options={**scale.options, method: {**scale.options[method], "epochs": 1}})
-            fitted = short.factory(method)(0).fit_features(cohort.heard[scale.ear(method)], labels, subjects, rows)
-            found[method] = n_weights(fitted.estimator)
-    return found
-
-
-def tables_of(found: Found, scale: Scale, weights: dict[str, int]) -> dict[str, pd.DataFrame]:
+def tables_of(found: Found, scale: Scale) -> dict[str, pd.DataFrame]:
     """Return every table, by name."""
     scores = summary(found)
     firsts = ("mien", "facer", "facer, inductive")
@@ -134,7 +113,7 @@ def tables_of(found: Found, scale: Scale, weights: dict[str, int]) -> dict[str, 
         "every": every_method(scores),
         "ablations": ablations(found, scores, variants(scale)),
         "tests": paired(found, "2-people", firsts),
-        "time": processor_time(found, weights),
+        "time": processor_time(found),
         "scores": scores,
     } | {f"full {case.name}": in_full(scores, case.name) for case in CASES}
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
+from mien.evaluation.adaptation import adaptation_named
 from mien.evaluation.metrics import accuracy, classes_of, confusion, macro_f1, score
-from mien.evaluation.results import cases, fold_scores, margins
+from mien.evaluation.results import case_name, cases, fold_scores, margins
 from mien.evaluation.statistics import Interval, cluster_bootstrap, confusions_by_subject
 from mien.reproduce.facer.paper import PAPER, Stated
 from mien.reproduce.facer.plan import CASES
@@ -70,13 +71,12 @@ def beside_the_paper(scores: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "case": case.name,
-                "learnt and scored": case.title,
                 "paper": paper_words(stated),
                 "facer, windows": value(scores, case.name, "facer", adapted, "window"),
                 "facer, not adapted": value(scores, case.name, "facer", "none", "window"),
                 "facer, takes": value(scores, case.name, "facer", adapted, "take"),
                 "mien, takes": value(scores, case.name, "mien", "none", "take"),
-                "svm, takes": value(scores, case.name, "svm", "none", "window" if case.leaks else "take"),
+                "learnt and scored": case.title,
             }
         )
     return pd.DataFrame(rows)
@@ -87,12 +87,16 @@ def paper_words(stated: Stated | None) -> str:
 
     Example:
         >>> paper_words(Stated(0.85, f1=0.852))
-        '0.850, F1 0.852'
+        '85.0 %, F1 85.2 %'
     """
     if stated is None:
         return ""
-    parts = [] if stated.accuracy is None else [f"{'> ' if stated.at_least else ''}{stated.accuracy:.3f}"]
-    return ", ".join(parts + ([] if stated.f1 is None else [f"F1 {stated.f1:.3f}"]))
+    words = []
+    if stated.accuracy is not None:
+        words.append(f"{'> ' if stated.at_least else ''}{100 * stated.accuracy:.1f} %")
+    if stated.f1 is not None:
+        words.append(f"F1 {100 * stated.f1:.1f} %")
+    return ", ".join(words)
 
 
 def every_method(scores: pd.DataFrame) -> pd.DataFrame:
@@ -100,9 +104,10 @@ def every_method(scores: pd.DataFrame) -> pd.DataFrame:
     takes = scores[(scores["scored_unit"] == "take") & scores["case"].isin([case.name for case in CASES])]
     takes = takes[takes["adaptation"].isin(["none", "inductive", "transductive"])]
     table = takes.pivot(index=["method", "adaptation"], columns="case", values="accuracy")
-    order = takes[["method", "adaptation"]].drop_duplicates()
+    methods = list(dict.fromkeys(takes["method"]))
+    order = sorted(table.index, key=lambda key: (methods.index(key[0]), adaptation_named(key[1]).rank))
     names = [case.name for case in CASES if case.name in table.columns]
-    return table.loc[[tuple(key) for key in order.itertuples(index=False)], names].reset_index()
+    return table.loc[order, names].reset_index()
 
 
 def in_full(scores: pd.DataFrame, case: str) -> pd.DataFrame:
@@ -116,16 +121,13 @@ def paired(found: Found, case: str, firsts: Iterable[str]) -> pd.DataFrame:
     """Return paired tests over people of a case: each of `firsts` against every baseline as trained or adapted."""
     predictions = _without_empty(found.of(case))
     predictions = predictions[predictions["adaptation"].isin(["none", "inductive"])]
-    known = {
-        f"{method}" if adaptation == "none" else f"{method}, {adaptation}"
-        for (method, adaptation, _), _ in cases(predictions)
-    }
+    known = {case_name(method, adaptation) for (method, adaptation, _), _ in cases(predictions)}
     tables = [margins(predictions, first) for first in firsts if first in known]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def processor_time(found: Found, weights: dict[str, int]) -> pd.DataFrame:
-    """Return a row per method: its number of weights, and seconds of one core for its fits and all the rest."""
+def processor_time(found: Found) -> pd.DataFrame:
+    """Return a row per method: how many numbers it has learnt (median over folds), and seconds of one core it took."""
     timings = found.timings[~found.timings["case"].str.startswith("ablation")]
     rows = []
     for method, part in timings.groupby("method", sort=False):
@@ -134,7 +136,7 @@ def processor_time(found: Found, weights: dict[str, int]) -> pd.DataFrame:
         rows.append(
             {
                 "method": method,
-                "weights": weights.get(str(method), 0),
+                "weights": part["n_weights"].median(),
                 "fits": len(fits),
                 "s per fit": fits.mean(),
                 "s fitting": fits.sum(),
