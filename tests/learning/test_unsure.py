@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mien.learning.calibration import fit_threshold
+from mien.learning.calibration import fit_threshold, match_temperature, probabilities
 
 
 def answered(confidence: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -47,3 +47,27 @@ def test_a_model_that_is_always_wrong_is_never_sure():
 
 def test_without_windows_every_answer_is_given():
     assert fit_threshold(np.zeros((0, 3)), np.zeros(0, dtype=int)) == 0.0
+
+
+@pytest.mark.parametrize("outlier", [1.0, 1e3, 1e6])
+def test_one_window_far_off_does_not_set_the_temperature(outlier):
+    """Log densities of a wild window are wild; a wrong answer counts as one, however wrong."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 300)
+    logits = rng.normal(size=(300, 3)) + 3 * np.eye(3)[labels]
+    calm = match_temperature(logits, labels)
+    logits[0] = -outlier * np.eye(3)[labels[0]]
+    assert match_temperature(logits, labels) == pytest.approx(calm, rel=0.1)
+
+
+def test_confidence_means_what_it_says_where_it_was_matched():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 3, 2000)
+    logits = 5 * (rng.normal(size=(2000, 3)) + 1.5 * np.eye(3)[labels])
+    found = probabilities(logits, match_temperature(logits, labels))
+    assert found.max(axis=1).mean() == pytest.approx((found.argmax(axis=1) == labels).mean(), abs=1e-3)
+    assert match_temperature(logits[:1], logits[:1].argmax(axis=1)) > 0
+
+
+def test_all_wrong_is_as_hot_as_it_gets():
+    assert match_temperature(np.eye(3)[[0, 1, 2] * 10], np.array([1, 2, 0] * 10)) == 100.0

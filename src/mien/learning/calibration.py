@@ -1,7 +1,7 @@
 """Making answers mean what they say, on people that training has not seen: a temperature, and when to be unsure."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 COLDEST, HOTTEST = 0.01, 100.0
@@ -37,6 +37,32 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         return float(-(truth * log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded").x))
+
+
+def match_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the temperature at which the mean confidence is the share of answers that are right.
+
+    For log densities, whose tails are lighter than the data's: one window far off all classes would set the
+    temperature of lowest cross-entropy, and here it counts as one wrong answer. N windows of which R are right count
+    as (R + 1) of (N + 2).
+
+    Args:
+        logits: (window class) of held-out windows. labels: (window) class numbers.
+
+    Example:
+        >>> spread = np.array([[1.0, -1.0]] * 8)
+        >>> float(probabilities(spread, match_temperature(spread, np.array([0] * 6 + [1] * 2)))[0, 0].round(6))
+        0.7
+    """
+    right = (float((logits.argmax(axis=1) == labels).sum()) + 1) / (len(labels) + 2)
+
+    def excess(log_temperature: float) -> float:
+        return float(probabilities(logits, np.exp(log_temperature)).max(axis=1).mean()) - right
+
+    coldest, hottest = np.log(COLDEST), np.log(HOTTEST)
+    if excess(coldest) <= 0 or excess(hottest) >= 0:
+        return COLDEST if excess(coldest) <= 0 else HOTTEST
+    return float(np.exp(brentq(excess, coldest, hottest)))
 
 
 PRIOR_WINDOWS = 10

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from mien.errors import ModelError
 from mien.learning.arrays import check_shapes
-from mien.learning.calibration import fit_temperature
+from mien.learning.calibration import match_temperature
 
 LEAST_PEOPLE = 50
 """With fewer, how they differ is guessed rather than known: a layer held near where it was then does better."""
@@ -165,7 +165,7 @@ def personal_temperature(population: Population, rows: np.ndarray, labels: np.nd
         person = population.told(rows[first], labels[first])
         judged.append(personal_densities(person, population, rows[later]))
         truth.append(labels[later])
-    return fit_temperature(np.concatenate(judged), np.concatenate(truth)) if judged else 1.0
+    return match_temperature(np.concatenate(judged), np.concatenate(truth)) if judged else 1.0
 
 
 def _axes(mean: np.ndarray, apart: np.ndarray, within: np.ndarray) -> np.ndarray:
