@@ -3,7 +3,7 @@
 It serves where too few people were learnt from to know how they differ (`population`). Chosen on 30 simulated people
 (level medium, seed 3000) who are trained on and reported nowhere: a network of time trained on 360 others named 77 %
 of their takes; calibrated to 1, 2 and 4 takes of each expression it named 81, 84 and 87 % of the rest, by `population`
-87, 88 and 89 %. To go on with the training of all weights, source windows beside, gave less than either and took a
+86, 88 and 89 %. To go on with the training of all weights, source windows beside, gave less than either and took a
 hundred times as long.
 """
 
