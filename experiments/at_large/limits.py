@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from people import HEARING, SCORED, heard
-from run import CASES
+from run import CASES, N_HELD, folder_of
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -32,13 +32,13 @@ from mien.sensing.features import Features
 from mien.simulate.channels import keep_channels
 from mien.simulate.options import SimulationOptions
 
-CASE = "mien 2400"
+CASE = "mien"
 NOISE_DB = (5.0, 15.0, 25.0, 35.0, 45.0, 55.0)
 FINER = 24_000
 
 
 def model(work: Path, level: str) -> Recognizer:
-    return Recognizer.load(work / "cases" / f"{level}-{CASE.replace(' ', '-')}-0" / "model")
+    return Recognizer.load(folder_of(work, level, CASE, 0) / "model")
 
 
 def scored(recognizer: Recognizer, features: Features, table: pd.DataFrame) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def by_facets(work: Path, n_jobs: int) -> Iterator[dict[str, Any]]:
 
 def by_oracle(work: Path, n_jobs: int) -> Iterator[dict[str, Any]]:
     for level in ("medium", "hard"):
-        _, learnt = heard(work, level, "learnt", "take", CASES["mien"].n_people, n_jobs)
+        _, learnt = heard(work, level, "learnt", "take", CASES[CASE].n_people + N_HELD, n_jobs)
         _, others = heard(work, level, "scored", "take", SCORED.n_subjects, n_jobs)
         units = [name for name in learnt.columns if name.startswith("AU")]
         learnt, others = (table[table["expression"].isin(EXPRESSIONS)] for table in (learnt, others))

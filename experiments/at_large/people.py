@@ -1,5 +1,6 @@
 """The simulated people that are learnt from, the fifty that are scored, and what front ends hear of them."""
 
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from mien.datasets.simulated import heard_features
+from mien.errors import StudyError
 from mien.evaluation.results import write_table
-from mien.files import write_atomically
+from mien.files import write_atomically, write_json
 from mien.labels import NEUTRAL
-from mien.probe import Chirp, Probe, sonicface_probe
+from mien.probe import Chirp, Probe, probe_to_json, sonicface_probe
 from mien.progress import talk
 from mien.sensing.features import Features, FrontEnd, join
-from mien.sensing.front_ends import ChirpAndTones, RangeProfile, Spectrogram
+from mien.sensing.front_ends import ChirpAndTones, RangeProfile, Spectrogram, front_end_to_json
 from mien.simulate.channels import KeptChannels, keep_channels
 from mien.simulate.options import SimulationOptions
 
@@ -71,6 +73,10 @@ def _block(
     front_end, probe = HEARING[hearing]
     path = work / "heard" / f"{name}-{hearing}-{first}.npz"
     listed = path.with_suffix(".csv")
+    made_by = {"front_end": front_end_to_json(front_end), "probe": probe_to_json(probe)}
+    described = path.with_suffix(".json")
+    if described.is_file() and json.loads(described.read_text()) != json.loads(json.dumps(made_by)):
+        raise StudyError(f"{path} was heard by another front end; delete it, or name another --work")
     if not listed.is_file():
         indices = range(first, min(first + BLOCK, kept.options.n_subjects))
         together = _BY_PROFILE if hearing in _BY_PROFILE else (hearing,)
@@ -80,6 +86,8 @@ def _block(
         for each, features in zip(together, made, strict=True):
             other = path.with_name(f"{name}-{each}-{first}.npz")
             write_atomically(other, partial(_write, features))
+            heard_by = {"front_end": front_end_to_json(HEARING[each][0]), "probe": probe_to_json(probe)}
+            write_json(other.with_suffix(".json"), heard_by)
             write_table(other.with_suffix(".csv"), table)
     names = {column: str for column in ("subject", "session", "take")}
     table = pd.read_csv(listed, dtype=names, keep_default_na=False)

@@ -2,16 +2,16 @@
 
     python experiments/at_large/ship.py [--work FOLDER] [--jobs N]
 
-It is the case `mien 2400` at level `hard` with seed 0: own phone positions, measured phones, noise and clutter as the
-level has them. What `run.py` has finished already is taken from the work folder.
+It is the case `mien, 2300 people` at level `hard` with seed 0: own phone positions, measured phones, noise and clutter
+as the level has them. What `run.py` has finished already is taken from the work folder.
 """
 
 import argparse
 from pathlib import Path
 
 import pandas as pd
-from people import LEARNT, SCORED
-from run import CASES, score
+from people import SCORED
+from run import CASES, folder_of, score
 from tables import described
 
 import mien
@@ -19,7 +19,7 @@ from mien.evaluation.results import read_table, summary
 from mien.provenance import write_run
 from mien.recognizer import Recognizer
 
-LEVEL, CASE, SEED = "hard", "mien 2400", 0
+LEVEL, CASE, SEED = "hard", "mien, 2300 people", 0
 LARGEST_BYTES = 5_000_000
 
 
@@ -28,7 +28,10 @@ def scores_of(folder: Path) -> str:
     found = pd.concat(
         [summary(read_table(folder / f"{hearing}.csv")).assign(hearing=hearing) for hearing in CASES[CASE].scored]
     )
-    against = {"take": "each take's own first 0.15 s", "clip": "a neutral clip from another take"}
+    against = {
+        "take": "each take's own beginning, until the simulator's onset (0.15-0.20 s)",
+        "clip": "a neutral clip from another take",
+    }
     lines = [
         f"Simulated, level {LEVEL}, seed {SEED}: {SCORED.n_subjects} simulated people who were never learnt from, "
         f"{SCORED.n_takes} takes of 1 s of each expression. Chance is {1 / len(SCORED.expressions):.3f}. "
@@ -54,10 +57,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     chosen = parser.parse_args()
     score(CASE, LEVEL, SEED, chosen.work, chosen.jobs)
-    folder = chosen.work / "cases" / f"{LEVEL}-{CASE.replace(' ', '-')}-{SEED}"
+    folder = folder_of(chosen.work, LEVEL, CASE, SEED)
     place = Path(mien.__file__).parent / "builtin"
     Recognizer.load(folder / "model").save(place, scores=scores_of(folder))
-    options = described() | {"level": LEVEL, "case": CASE, "people": LEARNT.n_subjects}
+    options = described() | {"level": LEVEL, "case": CASE, "people": CASES[CASE].n_people}
     write_run(place, "experiments/at_large/ship.py", options, seed=SEED, data_digest=None)
     size = sum(path.stat().st_size for path in place.iterdir())
     if size > LARGEST_BYTES:

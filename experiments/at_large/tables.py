@@ -70,13 +70,13 @@ def scores(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def tests(found: pd.DataFrame) -> pd.DataFrame:
-    """Return our margin over each other method, person by person over all seeds, unadapted and at their best."""
+    """Return our margin over each other method that learnt from as many people, person by person over all seeds."""
     parts = []
     for level, here in found.groupby("level", sort=False):
         case = here["method"] + " | " + here["adaptation"]
         right = (here["truth"] == here["predicted"]).groupby([here["subject"], case]).mean().unstack()
         others = [name for name in right.columns if name.split(" | ")[0] in AGAINST]
-        ours = [name for name in ("mien | none", "mien 2400 | none") if name in right.columns]
+        ours = [name for name in ("mien | none", "mien, stored clip | none") if name in right.columns]
         pairs = [(mine, other) for mine in ours for other in others if "calibrated" not in other]
         parts.append(paired_tests(right, pairs).assign(level=level))
     return pd.concat(parts, ignore_index=True)
@@ -92,8 +92,15 @@ def timings(work: Path) -> pd.DataFrame:
         rows.append(
             {"level": level, "case": fit["case"], "seed": fit["seed"], "core_minutes": fit["cpu_s"] / 60}
             | {"n_windows": described.get("training", {}).get("n_windows"), "epochs": fit["options"].get("epochs")}
+            | {"adapting_minutes": _adapting_s(path.parent.parent) / 60}
         )
     return pd.DataFrame(rows)
+
+
+def _adapting_s(folder: Path) -> float:
+    """Return the seconds of one core that all adaptations of a case took, scoring included."""
+    tables = [read_table(path) for path in folder.glob("timings-*.csv")]
+    return sum(float(table.loc[~table["part"].isin(["fit", "none"]), "cpu_s"].sum()) for table in tables)
 
 
 def tuning(work: Path) -> pd.DataFrame:

@@ -27,10 +27,11 @@ def scripts(monkeypatch):
         ):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, options)
+    monkeypatch.setattr(run, "N_COMPARED", 3)
     monkeypatch.setattr(run, "N_HELD", 1)
     monkeypatch.setattr(run, "RATES", (1e-3, 1e-2))
     changes = {"n_filters": 4, "n_blocks": 1, "epochs": 3, "precision": "32-true"}
-    case = replace(run.CASES["mien"], options=changes, n_people=4, adaptations=("none", "calibrated-1"))
+    case = replace(run.CASES["mien"], options=changes, n_people=3, adaptations=("none", "calibrated-1"))
     for module in (run, modules["tables"]):
         monkeypatch.setattr(module, "CASES", {"mien": case})
     yield modules
@@ -47,6 +48,8 @@ def test_people_are_apart_and_the_tables_say_what_was_spent(scripts, tmp_path, m
     assert "neutral" not in set(this.table["expression"].iloc[this.split.train])
     for seed in (0, 1):
         run.score("mien", "medium", seed, tmp_path, 1)
+    with pytest.raises(run.StudyError, match="was made with other n_people"):
+        run.refuse_others(run.folder_of(tmp_path, "medium", "mien", 0) / "model" / "fit.json", {"n_people": 4})
     before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "cases").rglob("*.csv"))
     run.score("mien", "medium", 0, tmp_path, 1)
     assert before == sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "cases").rglob("*.csv"))
