@@ -18,10 +18,11 @@ PEOPLE = 20
 
 PROTOCOL = "subjects:13/3/4"
 
-_WINDOWS = Spectrogram(hop_s=0.25)
+_WINDOWS = Spectrogram(hop_s=0.25, from_s=0.2)
 _TAKES = RangeProfile(neutral="take")
 FRONT_ENDS = {"facer": _WINDOWS, "resnet": _WINDOWS, "svm": _TAKES, "mien": _TAKES}
-"""The paper's features are spectrograms of 0.25 s; ours a second of range profiles against the person's neutral."""
+"""The paper's features are spectrograms of 0.25 s, after the neutral face of a take's beginning; ours
+a second of range profiles against the person's neutral."""
 
 OPTIONS = {"facer": {"width": 16, "epochs": 24, "adaptation_epochs": 6}, "resnet": {"width": 16, "epochs": 24}}
 """A ResNet-18 of a quarter of the paper's width, and epochs that fit into three minutes on two cores."""

@@ -56,6 +56,17 @@ def test_spectrograms_follow_each_other_by_two_periods():
     np.testing.assert_allclose(np.diff(found.start_s), Spectrogram().hop_s, atol=1e-4)
 
 
+def test_spectrograms_from_later_on_are_the_later_ones_and_nothing_else():
+    take = recording(n_samples=48_000, noise=0.003)
+    whole, later = (Spectrogram(hop_s=0.05, from_s=from_s).features(take) for from_s in (0.0, 0.18))
+    assert len(later.values) == len(whole.values) - 4 and later.start_s[0] == whole.start_s[4]
+    np.testing.assert_array_equal(later.values, whole.values[4:])
+    with pytest.raises(RecordingError, match="from 0.8 s on.*record at least 1.05 s or choose window_s=0.2"):
+        Spectrogram(from_s=0.8).features(take)
+    with pytest.raises(ValueError, match="from_s is -1"):
+        Spectrogram(from_s=-1)
+
+
 @every
 def test_short_and_long_takes(front_end):
     quarter = replace(front_end, window_s=0.25)

@@ -64,6 +64,8 @@ class Spectrogram:
             section IV-B-3 says 0.1 s per sample).
         hop_s: from one window to the next, rounded likewise. The paper gives none: its 20,535 samples of 2,400 takes of
             about 5 s are 8.6 windows a take.
+        from_s: where the first window starts, rounded up to whole periods. A take begins with a neutral face, which no
+            label names: learning and scoring leave it out with about 0.2 s.
         near_m, far_m: distances kept (FacER section IV-A-2).
         gate: False keeps all distances (an ablation; the direct path is removed all the same).
         direct_path: "removed" as in the paper, or "kept" (an ablation; the gate alone then holds it back).
@@ -79,6 +81,7 @@ class Spectrogram:
 
     window_s: float = 0.25
     hop_s: float = 0.1
+    from_s: float = 0.0
     near_m: float = 0.25
     far_m: float = 0.50
     gate: bool = True
@@ -92,6 +95,8 @@ class Spectrogram:
     def __post_init__(self) -> None:
         check_positive(window_s=self.window_s, hop_s=self.hop_s)
         check_positive(fft_samples=self.fft_samples, stft_hop_samples=self.stft_hop_samples)
+        if not 0 <= self.from_s < np.inf:
+            raise ValueError(f"from_s is {self.from_s!r}; a number of seconds from 0 on is needed")
         if not isinstance(self.gate, bool):
             raise ValueError(f"gate is {self.gate!r}; it must be true or false")
         check_word("direct_path", self.direct_path, ("removed", "kept"))
@@ -103,12 +108,12 @@ class Spectrogram:
 
         Raises:
             ProbeNotFound, ProbeMismatch, ProbeError: as `synchronise`.
-            RecordingError: shorter than one window.
+            RecordingError: shorter than one window after `from_s`.
         """
         gate = gate_of(self, recording)
         echoes = find_echoes(recording, gate)
         grid = echoes.grid
-        windows = windows_of(echoes.sync.n_periods, grid.chirp.period_s, self.window_s, self.hop_s)
+        windows = windows_of(echoes.sync.n_periods, grid.chirp.period_s, self.window_s, self.hop_s, self.from_s)
         spectra = echoes.cleaned if self.direct_path == "removed" else echoes.raw
         freq_hz, columns = self._columns(gate_echoes(spectra, grid, gate) if self.gate else spectra, grid)
         columns = np.abs(columns) if self.values == "magnitude" else columns / echoes.direct_amplitude

@@ -22,24 +22,32 @@ class Windows:
     first: np.ndarray
 
 
-def windows_of(n_periods: int, period_s: float, window_s: float, hop_s: float) -> Windows:
+def windows_of(n_periods: int, period_s: float, window_s: float, hop_s: float, from_s: float = 0.0) -> Windows:
     """Return the windows that fit into a take, in whole periods (lengths are rounded to them, at least one).
 
+    Args:
+        from_s: where the first window starts, rounded up to whole periods.
+
     Raises:
-        RecordingError: the take is shorter than one window.
+        RecordingError: the take is shorter than one window after `from_s`.
 
     Example:
         >>> windows_of(20, 0.05, 0.25, 0.1).first.tolist()
         [0, 2, 4, 6, 8, 10, 12, 14]
+        >>> windows_of(20, 0.05, 0.25, 0.25, from_s=0.2).first.tolist()
+        [4, 9, 14]
     """
     n_window = max(1, round(window_s / period_s))
     hop = max(1, round(hop_s / period_s))
-    if n_periods < n_window:
+    begin = int(np.ceil(from_s / period_s - 1e-9))
+    if n_periods < begin + n_window:
+        left_out = f" from {from_s:g} s on" if begin else ""
+        shorter = f" or choose window_s={(n_periods - begin) * period_s:g}" if n_periods > begin else ""
         raise RecordingError(
-            f"the recording holds {n_periods} periods of {period_s:g} s, a window of {window_s:g} s needs {n_window}; "
-            f"record at least {window_s:g} s or choose window_s={n_periods * period_s:g}"
+            f"the recording holds {max(n_periods - begin, 0)} periods of {period_s:g} s{left_out}, a window of "
+            f"{window_s:g} s needs {n_window}; record at least {begin * period_s + window_s:g} s{shorter}"
         )
-    return Windows(n_window, hop, np.arange(0, n_periods - n_window + 1, hop))
+    return Windows(n_window, hop, np.arange(begin, n_periods - n_window + 1, hop))
 
 
 def check_positive(**lengths: float) -> None:
