@@ -109,6 +109,20 @@ def test_margins_of_ablations_are_against_the_usual():
     assert table["margin"].tolist() == pytest.approx([0, 0.2]) and table["transductive"].isna().all()
 
 
+def test_margins_of_what_acts_in_adaptation_are_taken_after_adapting():
+    screens = [each for each in variants(SMALL) if each.method == "facer" and each.ear == SMALL.ear("facer")]
+    usual = next(each for each in screens if each.usual)
+    late = [each for each in screens if each.in_adaptation]
+    assert {each.group for each in late} == {"contrastive loss of Eq. 9", "pseudo-labels"} and len(late) == 3
+    chosen = [usual, late[0]]
+    parts = [predictions(each.title, "none", 5) for each in chosen]
+    parts += [predictions(each.title, "transductive", n) for each, n in zip(chosen, (8, 6), strict=True)]
+    found = found_of(**{f"ablation {usual.protocol}": parts})
+    row = ablations(found, summary(found), chosen).iloc[1]
+    assert row["margin"] == pytest.approx(-0.2) and row["low"] == row["high"] == pytest.approx(0.6)
+    assert row["as trained"] == pytest.approx(0.5) and row["judged"] == "transductive"
+
+
 def test_people_of_different_seeds_are_different_people(tmp_path):
     class Made:
         predictions = pd.DataFrame({"subject": ["001"]})

@@ -148,11 +148,16 @@ def processor_time(found: Found) -> pd.DataFrame:
 
 
 def ablations(found: Found, scores: pd.DataFrame, chosen: Iterable[Variant]) -> pd.DataFrame:
-    """Return a row per variant: accuracy over takes as trained and adapted, and the margin to how the method stands."""
+    """Return a row per variant: accuracy over takes as trained and adapted, and the margin to how the method stands.
+
+    Margin and interval are of the column `judged`: as trained, but transductive where a variant acts in adaptation
+    alone, since as trained it is the method itself.
+    """
     rows = []
     for each in chosen:
         case = f"ablation {each.protocol}"
         trained, adapted = (value(scores, case, each.title, how, "take") for how in ("none", "transductive"))
+        how = "transductive" if each.in_adaptation else "none"
         rows.append(
             {
                 "method": each.method,
@@ -160,14 +165,16 @@ def ablations(found: Found, scores: pd.DataFrame, chosen: Iterable[Variant]) -> 
                 "how": each.name,
                 "as trained": trained,
                 "transductive": adapted,
-                "low": value(scores, case, each.title, "none", "take", "accuracy_low"),
-                "high": value(scores, case, each.title, "none", "take", "accuracy_high"),
+                "judged": "transductive" if each.in_adaptation else "as trained",
+                "low": value(scores, case, each.title, how, "take", "accuracy_low"),
+                "high": value(scores, case, each.title, how, "take", "accuracy_high"),
                 "usual": each.usual,
             }
         )
     table = pd.DataFrame(rows)
-    usual = table[table["usual"]].set_index("method")["as trained"]
-    return table.assign(margin=table["as trained"] - table["method"].map(usual))
+    usual = table[table["usual"]].set_index("method")
+    margin = [row[row["judged"]] - usual[row["judged"]].get(row["method"], np.nan) for _, row in table.iterrows()]
+    return table.assign(margin=margin)
 
 
 def estimates(found: Found, case: str) -> dict[tuple[str, str], Interval]:

@@ -1,9 +1,10 @@
 """The ablations: one change each to a method or to what it hears, screened on one split of people."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from mien.learning.facer import Adaptation
 from mien.probe import Chirp
 from mien.reproduce.cohort import Ear
 from mien.reproduce.facer.plan import Scale
@@ -11,6 +12,9 @@ from mien.sensing.front_ends import RangeProfile, Spectrogram
 
 WIDE = Chirp(low_hz=15_000.0)
 """8 kHz of band that ends where the paper's does; its lower half is audible to some."""
+
+ADAPTING_OPTIONS = {option.name for option in fields(Adaptation)}
+"""Options of Algorithm 1: `fit` knows nothing of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Variant:
         ear: what it hears.
         changes: all of its options that are not defaults.
         protocol: the split it is scored on.
+        in_adaptation: what is changed acts in adaptation alone: as trained, nothing differs.
     """
 
     group: str
@@ -32,6 +37,7 @@ class Variant:
     changes: Mapping[str, Any] = field(default_factory=dict)
     protocol: str = "subjects:12/3/5"
     usual: bool = False
+    in_adaptation: bool = False
 
     @property
     def title(self) -> str:
@@ -62,7 +68,9 @@ def _of_facer(scale: Scale) -> Iterator[Variant]:
     )
     usual = scale.options.get("facer", {})
     for group, name, changes in rows:
-        yield Variant(group, name, "facer", scale.ear("facer"), {**usual, **changes}, usual=not changes)
+        late = bool(changes) and set(changes) <= ADAPTING_OPTIONS
+        ear, full = scale.ear("facer"), {**usual, **changes}
+        yield Variant(group, name, "facer", ear, full, usual=not changes, in_adaptation=late)
 
 
 def _of_sound(scale: Scale) -> Iterator[Variant]:
