@@ -12,6 +12,7 @@ from mien.reproduce.facer.paper import PAPER
 from mien.reproduce.facer.plan import CASES, SCALES, SMALL, scale_named
 from mien.reproduce.facer.reproduce import available
 from mien.reproduce.facer.variants import variants
+from mien.sensing.windows import windows_of
 from mien.simulate.options import plan_takes
 from mien.splits import make_splits
 
@@ -53,6 +54,29 @@ def test_variants_differ_in_one_thing_from_how_the_method_stands(scale):
         base = usual[each.method]
         differs = (each.ear != base.ear, dict(each.changes) != dict(base.changes), each.protocol != base.protocol)
         assert sum(differs) == (not each.usual), each.title
+
+
+@SCALE
+def test_no_window_shows_the_neutral_face_before_the_expression(scale):
+    heard = scale.spectrogram
+    first = windows_of(round(scale.duration_s / 0.05), 0.05, heard.window_s, heard.hop_s, heard.from_s).first
+    assert len(first) >= 2 and first[0] * 0.05 == pytest.approx(0.2)
+
+
+@SCALE
+def test_windows_of_the_leaking_case_overlap(scale):
+    case = next(case for case in CASES if case.leaks)
+    for name in scale.named(case):
+        heard = scale.ear(name, case).front_end
+        assert heard.hop_s <= heard.window_s / 2 and heard.from_s == pytest.approx(0.2)
+    assert all(scale.ear("facer", case) == scale.ear("facer") for case in CASES if not case.leaks)
+
+
+@SCALE
+def test_calibration_leaves_takes_to_score(scale):
+    asked = {how for case in CASES for how in scale.adaptations(case) if how.startswith("calibrated")}
+    assert asked == {f"calibrated-{n_takes}" for n_takes in scale.labelled}
+    assert 0 < min(scale.labelled) <= max(scale.labelled) < scale.n_takes
 
 
 def test_every_case_can_be_split_and_keeps_its_word():

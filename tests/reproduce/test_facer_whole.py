@@ -46,7 +46,8 @@ def test_every_case_and_method_is_scored(made):
         wanted = set(TINY.methods) if case.methods is None else set(case.methods)
         assert set(here["method"]) == wanted
         adapting = set(here[here["method"] == "facer"]["adaptation"])
-        assert adapting == set(case.adaptations)
+        assert adapting == set(TINY.adaptations(case))
+    assert {"calibrated-1", "calibrated-2"} <= set(scores["adaptation"]) and "calibrated-0" not in scores["adaptation"]
     assert made.tables["ablations"]["as trained"].notna().all()
 
 

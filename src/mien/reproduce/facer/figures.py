@@ -136,7 +136,7 @@ def takes_needed(found: Found, scale: Scale) -> str:
     """Return what unlabelled and labelled takes of a new person bring."""
     return figure_html(
         svg(takes_figure(estimates(found, "2-people"), "takes named right"), "Accuracy over takes of a new person"),
-        "People left out: after so many unlabelled takes of each, and after a neutral clip and so many labelled takes "
+        "People left out: after so many unlabelled takes of each, and after so many labelled takes "
         f"per expression; the other takes are scored. {origin(scale)}",
     )
 

@@ -63,7 +63,8 @@ def run_seed(scale: Scale, cohort: Cohort, seed: int, out: Path, n_jobs: int = 1
 def cohort_of(scale: Scale, seed: int, out: Path, n_jobs: int) -> Cohort:
     """Return the people of a seed as everything in the scale hears them."""
     kept = keep_channels(out / CHANNEL_FOLDER / f"people-{seed}", scale.simulation(seed), n_jobs=n_jobs)
-    ears = [scale.ear(method) for method in scale.methods] + [variant.ear for variant in variants(scale)]
+    ears = [scale.ear(name, case) for case in CASES for name in scale.named(case)]
+    ears += [variant.ear for variant in variants(scale)]
     return listen(kept, ears, n_jobs=n_jobs)
 
 
@@ -76,18 +77,18 @@ def run_case(
     case: Case, cohort: Cohort, scale: Scale, seed: int, out: Path, n_jobs: int = 1, resume: bool = False
 ) -> Results:
     """Score the methods of one case."""
-    part = _masked(cohort, case.masks, [scale.ear(method) for method in scale.methods])
-    methods = [name for name in scale.methods if case.methods is None or name in case.methods]
+    methods = scale.named(case)
+    part = _masked(cohort, case.masks, [scale.ear(name, case) for name in methods])
     return evaluate(
         part.study,
-        {name: scale.factory(name) for name in methods},
+        {name: scale.factory(name, case) for name in methods},
         case.protocol,
         n_folds=scale.n_folds.get(case.name, case.n_folds),
         first_folds=case.first_folds,
         seeds=(seed,),
-        adaptations=case.adaptations,
+        adaptations=scale.adaptations(case),
         options={name: scale.options.get(name, {}) for name in methods},
-        features={name: part.heard[scale.ear(name)] for name in methods},
+        features={name: part.heard[scale.ear(name, case)] for name in methods},
         neutral="reference",
         n_representations=case.n_representations,
         n_jobs=n_jobs,
