@@ -2,8 +2,8 @@
 
 The direct path and the face overlap inside a 25 ms sweep and separate only after compression. So a period is first
 turned into its channel impulse response, gated there, and only then, if a waveform is wanted, given back its sweep.
-Gating the beat frequency of a dechirped signal is the same cut (FacER Eq. 4: 25 to 50 cm is 235 to 470 Hz; for its
-Fig. 3 the paper sets 500 Hz instead).
+Gating the beat frequency of a dechirped signal is the same cut (FacER Eq. 4: 25 to 50 cm is 235 to 470 Hz at the
+paper's 340 m/s, 233 to 466 Hz at our 343.2 m/s of 20 degrees C; for its Fig. 3 the paper sets 500 Hz instead).
 
 References: FacER section IV-A-2, Eq. 1, 4, 5; Richards, Fundamentals of Radar Signal Processing, chapter 4.
 """
