@@ -14,6 +14,7 @@ was made with other settings is refused.
 
 import argparse
 import copy
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -176,6 +177,13 @@ def options_of(case: Case, changes: Mapping[str, Any]) -> dict[str, Any]:
     return dict(case.options) | ({"patience": epochs} if epochs else {}) | dict(changes)
 
 
+def named(this: Material) -> dict[str, Any]:
+    """Return what a model's card says of the people it learnt from, and a digest of them."""
+    learnt = this.table.iloc[this.split.train].to_csv(index=False, float_format="%.6f")
+    digest = hashlib.sha256(json.dumps(LEARNT.to_json(), sort_keys=True).encode() + learnt.encode()).hexdigest()
+    return {"study": f"simulated at large, seed {LEARNT.seed}", "digest": digest, "simulated": True}
+
+
 def fitted(name: str, case: Case, this: Material, seed: int, folder: Path, changes: Mapping[str, Any]) -> Recognizer:
     """Return the fitted recognizer, from its folder where it is there already."""
     options = options_of(case, changes)
@@ -191,9 +199,7 @@ def fitted(name: str, case: Case, this: Material, seed: int, folder: Path, chang
             run=Run(folder / "checkpoints", resume=True),
         )  # fmt: skip
     cpu_s = time.process_time() - started
-    recognizer.training = recognizer.training.model_copy(
-        update={"study": f"at large, {LEARNT.seed}", "simulated": True}
-    )
+    recognizer.training = recognizer.training.model_copy(update=named(this))
     recognizer.save(folder)
     facts = {"case": name, "seed": seed, "cpu_s": cpu_s, "options": options, "n_people": case.n_people}
     write_json(folder / "fit.json", facts)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 from people import SCORED
-from run import CASES, folder_of, score
+from run import CASES, folder_of, material, named, score
 from tables import described
 
 import mien
@@ -42,13 +42,14 @@ def scores_of(folder: Path) -> str:
     ]
     told = {"none": "nothing", "calibrated-0": None}
     for row in found.itertuples():
-        words = told.get(row.adaptation, f"{row.adaptation.split('-')[-1]} takes per expression")
+        n_takes = row.adaptation.split("-")[-1]
+        words = told.get(row.adaptation, f"{n_takes} take{'s' * (n_takes != '1')} per expression")
         if words is not None:
             lines.append(
                 f"| {against[row.hearing]} | {words} | {row.accuracy:.3f} | "
                 f"{row.accuracy_low:.3f}-{row.accuracy_high:.3f} | {row.ece:.3f} |"
             )
-    return "\n".join(lines)
+    return "\n".join([*lines, ""])
 
 
 def main() -> None:
@@ -59,7 +60,10 @@ def main() -> None:
     score(CASE, LEVEL, SEED, chosen.work, chosen.jobs)
     folder = folder_of(chosen.work, LEVEL, CASE, SEED)
     place = Path(mien.__file__).parent / "builtin"
-    Recognizer.load(folder / "model").save(place, scores=scores_of(folder))
+    recognizer = Recognizer.load(folder / "model")
+    this = material(CASES[CASE], chosen.work, LEVEL, chosen.jobs)
+    recognizer.training = recognizer.training.model_copy(update=named(this))
+    recognizer.save(place, scores=scores_of(folder))
     options = described() | {"level": LEVEL, "case": CASE, "people": CASES[CASE].n_people}
     write_run(place, "experiments/at_large/ship.py", options, seed=SEED, data_digest=None)
     size = sum(path.stat().st_size for path in place.iterdir())
