@@ -3,17 +3,22 @@
 import pandas as pd
 import pytest
 
+from mien.evaluation.statistics import holm
 from mien.reproduce.facer.page import why
+from mien.reproduce.facer.paper import PAPER
 from mien.reproduce.facer.plan import SMALL
 from mien.reproduce.facer.run import Found, joined
 from mien.reproduce.facer.tables import (
     ablations,
     as_text,
     beside_the_paper,
+    by_class,
+    classes_in_full,
     estimates,
     every_method,
     paired,
     processor_time,
+    stated_and_ours,
     summary,
 )
 from mien.reproduce.facer.variants import variants
@@ -93,7 +98,33 @@ def test_paired_tests_are_over_people():
     table = paired(FOUND, "2-people", ("mien", "facer, inductive")).set_index(["first", "second"])
     row = table.loc[("mien", "facer")]
     assert row["difference"] == pytest.approx(0.4) and row["n_subjects"] == 4 and row["p"] == pytest.approx(0.125)
-    assert ("facer, inductive", "mien") in table.index
+    assert ("facer, inductive", "facer") in table.index and ("facer, inductive", "mien") not in table.index
+
+
+def test_p_values_are_corrected_over_the_whole_table_each_pair_once():
+    table = paired(FOUND, "2-people", ("mien", "facer", "facer, inductive"))
+    pairs = {frozenset((row.first, row.second)) for row in table.itertuples()}
+    assert len(pairs) == len(table) == 3
+    assert (table["p_holm"] == holm(table["p"])).all() and table["p_holm"].tolist() == pytest.approx([0.375] * 3)
+
+
+def test_every_class_has_its_scores_and_every_stated_value_its_row():
+    classes = by_class(FOUND)
+    here = classes_in_full(classes, "2")
+    row = here[(here["method"] == "facer") & (here["class"] == "fear")].iloc[0]
+    # Of ten, numbers 0 to 3 are right: two of five of each class.
+    assert (row["recall"], row["precision"], row["n"]) == (pytest.approx(0.4), pytest.approx(0.4), 20)
+    table = stated_and_ours(summary(FOUND), classes).set_index(["case", "method", "score"])
+    assert table.loc[("2", "facer", "accuracy"), "ours"] == pytest.approx(0.4)
+    assert table.loc[("2", "facer", "accuracy of surprise"), "paper"] == 0.905
+    assert table.loc[("1a-folds", "facer", "standard deviation over folds"), "paper"] == 0.004
+    assert ("1c", "facer", "least average precision of a class") in table.index
+    n_values = sum(
+        sum(each is not None for each in (stated.accuracy, stated.precision, stated.recall, stated.f1))
+        + len(stated.per_class)
+        for stated in PAPER.values()
+    )
+    assert len(table) == n_values + 3 and table["paper"].notna().all()
 
 
 def test_processor_time_is_that_of_the_cases():

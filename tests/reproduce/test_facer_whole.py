@@ -65,7 +65,7 @@ def test_the_page_stands_by_itself_and_every_figure_says_simulated(made):
 def test_files_agree_with_what_is_returned(made):
     results = pd.read_csv(made.out / "results.csv", dtype={"case": str, "subject": str})
     assert len(results) == len(made.found.results) and {"case", "method", "subject"} <= set(results.columns)
-    for name in ("predictions.csv", "summary.csv", "timings.csv", "ablations.csv", "run.json"):
+    for name in ("predictions.csv", "summary.csv", "classes.csv", "timings.csv", "ablations.csv", "run.json"):
         assert (made.out / name).stat().st_size > 100
     assert {path.name for path in (made.out / "arrays").iterdir()} == {
         "cleaning.npz",

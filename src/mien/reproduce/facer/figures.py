@@ -12,7 +12,7 @@ from mien.evaluation.inline import figure_html, grid_html, svg
 from mien.evaluation.results import fold_scores
 from mien.reproduce.facer.arrays import CLEANING, EMBEDDING, SPECTROGRAMS, embeddings, read_arrays
 from mien.reproduce.facer.paper import PAPER
-from mien.reproduce.facer.plan import Scale
+from mien.reproduce.facer.plan import TUNES_WITHIN, Scale
 from mien.reproduce.facer.run import Found
 from mien.reproduce.facer.tables import accuracy_of, confused, estimates, f1_of, scored
 from mien.reproduce.facer.variants import variants
@@ -51,8 +51,7 @@ def sound(scale: Scale, folder: Path) -> str:
     second = figure_html(
         svg(shown, "Spectrograms of six expressions"),
         "Paper's Fig. 3: one window of each expression, of a woman, of a man and of the same man with a mask. Ours "
-        "has a "
-        f"column per person. {origin(scale)}",
+        f"has a column per person and shows 0.25 s, the paper's 50 ms. {origin(scale)}",
     )
     return grid_html([first, second], "two")
 
@@ -77,12 +76,13 @@ def places(found: Found, scale: Scale) -> str:
     wanted = [*COMPARED, ("mien", "none")]
     folds = fold_scores(found.of("1b").dropna(axis=1, how="all"), "window")
     parts = [folds[(folds["method"] == method) & (folds["adaptation"] == how)] for method, how in wanted]
+    n_folds = len(folds[["fold", "seed"]].drop_duplicates())
     drawn = polar_figure(pd.concat(parts, ignore_index=True))
     return figure_html(
         svg(drawn, "Polar bars of scores over the places left out"),
-        "Paper's Fig. 7: mean over the three places left out, whiskers one standard deviation; windows (of 0.25 s; "
-        "mien's "
-        f"last 1 s); facer, xhar and dann adapted to the windows scored. {origin(scale)}",
+        f"Paper's Fig. 7: mean over {n_folds} folds, each of three places left out once a seed, whiskers one standard "
+        f"deviation over folds; windows (of 0.25 s; mien's last 1 s); facer, xhar and dann adapted to the "
+        f"windows scored. {origin(scale)}",
     )
 
 
@@ -112,23 +112,26 @@ def clusters(scale: Scale, folder: Path) -> str:
 def models(found: Found, scale: Scale) -> str:
     """Return Fig. 10: methods compared in case 2, the paper's values beside ours."""
     present = set(found.of("2")["method"])
-    rows = []
+    rows, takes = [], []
     for method, adaptation in [pair for pair in (*COMPARED, *OURS) if pair[0] in present]:
-        part = scored(found, "2", method, adaptation, "take")
+        part = scored(found, "2", method, adaptation, "window")
+        takes.append(f"{method} {accuracy_of(scored(found, '2', method, adaptation, 'take')).estimate:.0%}")
         stated = PAPER.get(("2", method))
+        label = f"{method} (the paper's: calibrated)" if method == "sonicface" else method
         for name, interval, theirs in (
             ("accuracy", accuracy_of(part), stated and stated.accuracy),
             ("F1", f1_of(part), stated and stated.f1),
         ):
             paper = float("nan") if theirs is None else theirs
             ours = {"ours": interval.estimate, "low": interval.low, "high": interval.high}
-            rows.append({"method": method, "score": name, "paper": paper} | ours)
+            rows.append({"method": label, "score": name, "paper": paper} | ours)
     return figure_html(
         svg(models_figure(pd.DataFrame(rows)), "Methods compared in case 2, ours and the paper's"),
-        f"Paper's Fig. 10, case 2, {scale.sex_counts[0]} men to {scale.sex_counts[1]} women: ours over whole takes, "
-        f"bars "
-        "with 95 % intervals over these few women; the paper's over windows of real people. facer, xhar and dann have "
-        f"adapted to the takes scored. The paper quotes SonicFace from elsewhere. {origin(scale)}",
+        f"Paper's Fig. 10, case 2, {scale.sex_counts[0]} men to {scale.sex_counts[1]} women: windows, ours with "
+        "95 % intervals over these few women, the paper's of real people. facer, xhar, dann and resnet hear 0.25 s, "
+        f"the others 1 s. Of whole takes: {', '.join(takes)}. facer, xhar and dann have adapted to the windows scored. "
+        "The paper quotes SonicFace's from elsewhere, calibrated to its user; ours here is not calibrated. "
+        f"{origin(scale)}",
     )
 
 
@@ -169,6 +172,7 @@ def people_curve(found: Found, scale: Scale) -> str:
         part = scored(found, f"ablation {each.protocol}", each.title, "none", "take")
         interval = accuracy_of(part)
         number = float(each.name) if each.group == "training people" else float(full)
+        number += scale.screened[1] if each.method in TUNES_WITHIN else 0
         points.append(
             {
                 "line": each.method,
@@ -183,6 +187,7 @@ def people_curve(found: Found, scale: Scale) -> str:
     )
     return figure_html(
         svg(drawn, "Accuracy over the number of people learnt from"),
-        f"The same {scale.screened[2]} people scored whatever is learnt from; 95 % intervals over them. "
-        f"{origin(scale)}",
+        f"The same {scale.screened[2]} people scored whatever is learnt from; 95 % intervals over them. Networks stop "
+        f"by {scale.screened[1]} more people; svm learns from those too, so its points stand {scale.screened[1]} "
+        f"further right. {origin(scale)}",
     )

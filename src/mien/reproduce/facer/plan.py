@@ -20,6 +20,9 @@ WIDEST: Probe = Composite((Chirp(), PureTones(tones_hz=(15_000.0,))))
 ONSET_S = 0.2
 """Quarter-second windows that start earlier show the neutral face with which every simulated take begins: left out."""
 
+TUNES_WITHIN = ("svm", "linear")
+"""Methods that choose their settings by folds within, so that they learn from training and inner-validation people."""
+
 ADAPTED = ("none", "inductive", "transductive")
 FEW_TAKES = tuple(f"inductive-{n_takes}" for n_takes in (1, 2, 5, 10))
 

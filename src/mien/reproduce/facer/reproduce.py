@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,10 +22,13 @@ from mien.reproduce.facer.run import CASE_FOLDER, Found, channels_of, cohort_of,
 from mien.reproduce.facer.tables import (
     ablations,
     beside_the_paper,
+    by_class,
+    classes_in_full,
     every_method,
     in_full,
     paired,
     processor_time,
+    stated_and_ours,
     summary,
 )
 from mien.reproduce.facer.variants import variants
@@ -36,8 +40,9 @@ class Reproduction:
 
     Args:
         found: predictions, results and timings of every case.
-        tables: name -> table, as the page and the terminal show them: "beside" (the paper's cases and ours), "every"
-            (all methods in all cases), "full CASE", "ablations", "tests", "time", "scores".
+        tables: name -> table, as the page and the terminal show them: "beside" (the paper's cases and ours), "stated"
+            (every value of the paper's and ours), "every" (all methods in all cases), "full CASE", "classes",
+            "classes CASE", "ablations", "tests", "time", "scores".
         out: where the page and the files are.
     """
 
@@ -57,8 +62,8 @@ def reproduce_facer(
     """Run FacER's evaluation on simulated people and write the page and its files.
 
     Args:
-        out: folder for report.html, results.csv, predictions.csv, summary.csv, timings.csv, ablations.csv, run.json,
-            arrays/, and cases/, ablations/ and channels/, from which an interrupted run goes on.
+        out: folder for report.html, results.csv, predictions.csv, summary.csv, classes.csv, timings.csv, ablations.csv,
+            run.json, arrays/, and cases/, ablations/ and channels/, from which an interrupted run goes on.
         scale: "small" (a quarter of an hour of one core), "paper", or one's own.
         seeds: instead of the scale's; each makes its own people, folds and learning.
         n_jobs: processes; figures do not depend on it.
@@ -106,16 +111,22 @@ def available(scale: Scale) -> tuple[Scale, str]:
 
 def tables_of(found: Found, scale: Scale) -> dict[str, pd.DataFrame]:
     """Return every table, by name."""
-    scores = summary(found)
+    scores, classes = summary(found), by_class(found)
     firsts = ("mien", "facer", "facer, inductive")
     return {
         "beside": beside_the_paper(scores),
+        "stated": stated_and_ours(scores, classes),
         "every": every_method(scores),
         "ablations": ablations(found, scores, variants(scale)),
         "tests": paired(found, "2-people", firsts),
         "time": processor_time(found),
         "scores": scores,
-    } | {f"full {case.name}": in_full(scores, case.name) for case in CASES}
+        "classes": classes,
+    } | {
+        f"{what} {case.name}": made(table, case.name)
+        for what, made, table in (("full", in_full, scores), ("classes", classes_in_full, classes))
+        for case in CASES
+    }
 
 
 def write(made: Reproduction, scale: Scale, left_out: str) -> None:
@@ -125,6 +136,7 @@ def write(made: Reproduction, scale: Scale, left_out: str) -> None:
     write_table(out / "results.csv", found.results)
     write_table(out / "timings.csv", found.timings)
     write_table(out / "summary.csv", made.tables["scores"])
+    write_table(out / "classes.csv", made.tables["classes"])
     write_table(out / "ablations.csv", made.tables["ablations"])
     write_text(out / "report.html", page(found, made.tables, scale, out / "arrays", left_out))
     options = {
@@ -133,4 +145,6 @@ def write(made: Reproduction, scale: Scale, left_out: str) -> None:
         "runs": {f"{case}, seed {seed}": plain(facts) for (case, seed), facts in found.facts.items()},
     }
     digests = [facts["plan"]["data_digest"] for facts in found.facts.values()]
-    write_run(out, "reproduce facer", options, seed=scale.seeds[0], data_digest=digests[0])
+    options["data_digests"] = dict(zip(options["runs"], digests, strict=True))
+    joint = sha256("".join(digests).encode()).hexdigest()
+    write_run(out, "reproduce facer", options | {"seeds": list(scale.seeds)}, seed=scale.seeds[0], data_digest=joint)

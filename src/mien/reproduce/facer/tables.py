@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from mien.evaluation.adaptation import adaptation_named
-from mien.evaluation.metrics import accuracy, classes_of, confusion, macro_f1, score
+from mien.evaluation.metrics import accuracy, class_scores, classes_of, confusion, macro_f1, score
 from mien.evaluation.results import case_name, cases, fold_scores, margins
-from mien.evaluation.statistics import Interval, cluster_bootstrap, confusions_by_subject
-from mien.reproduce.facer.paper import PAPER, Stated
+from mien.evaluation.statistics import Interval, cluster_bootstrap, confusions_by_subject, holm
+from mien.reproduce.facer.paper import FOLDS_SPREAD, LEAST_AVERAGE_PRECISION, PAPER, PLACES_SPREAD, Stated
 from mien.reproduce.facer.plan import CASES
 from mien.reproduce.facer.run import Found
 from mien.reproduce.facer.variants import Variant
@@ -99,6 +99,65 @@ def paper_words(stated: Stated | None) -> str:
     return ", ".join(words)
 
 
+def stated_and_ours(scores: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per value that the paper states: case, method, score, paper, ours (over windows, as it scores)."""
+    rows = []
+
+    def add(case: str, method: str, name: str, paper: float | None, ours: float) -> None:
+        if paper is not None:
+            rows.append({"case": case, "method": method, "score": name, "paper": paper, "ours": ours})
+
+    for (case, method), stated in PAPER.items():
+        adapted = _adapted(case, method)
+        for name, paper, column in (
+            ("accuracy (at least)" if stated.at_least else "accuracy", stated.accuracy, "accuracy"),
+            ("precision", stated.precision, "macro_precision"),
+            ("recall", stated.recall, "balanced_accuracy"),
+            ("F1", stated.f1, "macro_f1"),
+        ):
+            add(case, method, name, paper, value(scores, case, method, adapted, "window", column))
+        here = _of(classes, case, method, adapted).set_index("class")
+        for name, paper in stated.per_class.items():
+            add(case, method, f"accuracy of {name}", paper, float(here["recall"].get(name, np.nan)))
+    for case, name, paper in (("1a-folds", "folds", FOLDS_SPREAD), ("1b", "places", PLACES_SPREAD)):
+        ours = value(scores, case, "facer", _adapted(case, "facer"), "window", "accuracy_folds")
+        add(case, "facer", f"standard deviation over {name}", paper, ours)
+    least = _of(classes, "1c", "facer", _adapted("1c", "facer"))["average_precision"].min()
+    add("1c", "facer", "least average precision of a class", LEAST_AVERAGE_PRECISION, float(least))
+    return pd.DataFrame(rows)
+
+
+def _adapted(case: str, method: str) -> str:
+    """Return how the paper compares a method: what can adapt has adapted to the very windows that are scored."""
+    known = next(each for each in CASES if each.name == case)
+    return "transductive" if method != "sonicface" and "transductive" in known.adaptations else "none"
+
+
+def _of(classes: pd.DataFrame, case: str, method: str, adaptation: str, unit: str = "window") -> pd.DataFrame:
+    return classes[(classes[KEYS] == [case, method, adaptation, unit]).all(axis=1)]
+
+
+def by_class(found: Found) -> pd.DataFrame:
+    """Return one row per case, method, adaptation, scored unit and class, of `metrics.class_scores`.
+
+    The cases alone, not the ablations.
+    """
+    tables = []
+    for case in CASES:
+        part = found.of(case.name)
+        for key, scored in cases(_without_empty(part)) if len(part) else ():
+            names = dict(zip(KEYS, (case.name, *key), strict=True))
+            tables.append(class_scores(scored).assign(**names))
+    table = pd.concat(tables, ignore_index=True)
+    return table[[*KEYS, *(name for name in table.columns if name not in KEYS)]]
+
+
+def classes_in_full(classes: pd.DataFrame, case: str) -> pd.DataFrame:
+    """Return precision, recall and average precision of each class of one case, over windows."""
+    here = classes[(classes["case"] == case) & (classes["scored_unit"] == "window")]
+    return here[["method", "adaptation", "class", "precision", "recall", "average_precision", "n"]]
+
+
 def every_method(scores: pd.DataFrame) -> pd.DataFrame:
     """Return accuracies over takes, a row per method and adaptation, a column per case."""
     takes = scores[(scores["scored_unit"] == "take") & scores["case"].isin([case.name for case in CASES])]
@@ -118,12 +177,21 @@ def in_full(scores: pd.DataFrame, case: str) -> pd.DataFrame:
 
 
 def paired(found: Found, case: str, firsts: Iterable[str]) -> pd.DataFrame:
-    """Return paired tests over people of a case: each of `firsts` against every baseline as trained or adapted."""
+    """Return paired tests over people of a case: each of `firsts` against every other.
+
+    Every pair is tested once; p-values are corrected for all of the table (Holm).
+    """
     predictions = _without_empty(found.of(case))
     predictions = predictions[predictions["adaptation"].isin(["none", "inductive"])]
     known = {case_name(method, adaptation) for (method, adaptation, _), _ in cases(predictions)}
     tables = [margins(predictions, first) for first in firsts if first in known]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if not tables:
+        return pd.DataFrame()
+    table = pd.concat(tables, ignore_index=True)
+    # Two methods that stand against each other both ways are one test.
+    pair = [frozenset(names) for names in zip(table["first"], table["second"], strict=True)]
+    table = table[~pd.Series(pair).duplicated()].reset_index(drop=True)
+    return table.assign(p_holm=holm(table["p"]))
 
 
 def processor_time(found: Found) -> pd.DataFrame:
