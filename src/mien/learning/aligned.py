@@ -11,7 +11,7 @@ from torch import nn
 from mien.errors import ModelError
 from mien.learning.arrays import Windows, check_values
 from mien.learning.bank import Bank
-from mien.learning.calibration import fit_temperature
+from mien.learning.calibration import fit_temperature, fit_threshold, probabilities
 from mien.learning.loop import SILENT, Run
 from mien.learning.network import NetworkClassifier
 
@@ -108,7 +108,10 @@ class AlignedClassifier:
         chance = self.seed + 2 if seed is None else seed
         adapted.base.history = self.align(adapted.base.network, source, values, chance, Run(progress=run.progress))
         if len(held):
-            adapted.base.temperature = fit_temperature(adapted.base.logits(held.values), held.labels)
+            logits = adapted.base.logits(held.values)
+            adapted.base.temperature = fit_temperature(logits, held.labels)
+            found = probabilities(logits, adapted.base.temperature)
+            adapted.base.unsure_below = fit_threshold(found, held.labels)
         return adapted
 
     def calibrate(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Self:
