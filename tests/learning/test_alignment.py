@@ -1,5 +1,6 @@
 """Adversarial adaptation, two implementations of it: ours and skada's. Both do what they promise, and agree in kind."""
 
+import copy
 import importlib.metadata
 
 import numpy as np
@@ -11,6 +12,7 @@ from toy_windows import toy_windows
 from mien.errors import ModelError
 from mien.learning import dann
 from mien.learning.arrays import Normaliser
+from mien.learning.calibration import fit_threshold
 from mien.learning.dann import DannClassifier, DannOptions
 from mien.learning.methods import with_changes
 from mien.learning.network import build_network
@@ -74,6 +76,53 @@ def test_a_turned_domain_is_recognised_better_than_by_the_source_alone(domains, 
     assert plain < 0.85
     assert aligned > plain + 0.1
     assert aligned > without + 0.05
+
+
+def moved(model, values):
+    """Return how far adapting moves the weights, relative to them."""
+    before = torch.cat([each.detach().flatten() for each in model.base.network.parameters()])
+    after = torch.cat([each.detach().flatten() for each in model.adapt(values).base.network.parameters()])
+    return float((after - before).norm() / before.norm())
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_both_ways_are_given_the_same_optimiser_and_move_alike_far(domains, before, optimizer):
+    """At a rate that is right for AdamW, plain SGD hardly moves."""
+    _, values, _ = domains
+    given = {"optimizer": optimizer, "adaptation_epochs": 2, "adaptation_learning_rate": 5e-4}
+    ours, skadas = (moved(of(kind, before[0], **given), values) for kind in (XharClassifier, DannClassifier))
+    assert 0.3 < skadas / ours < 3
+    assert (ours > 3e-3) == (optimizer == "adamw")
+
+
+def test_skada_is_given_weight_decay_and_schedule(domains, before):
+    _, values, _ = domains
+    given = {"optimizer": "adamw", "adaptation_epochs": 2, "iterations_per_epoch": 2, "schedule": "cosine"}
+    light, heavy = (of(DannClassifier, before[0], weight_decay=decay, **given).adapt(values) for decay in (0, 0.9))
+    rates = [epoch["learning_rate"] for epoch in light.history]
+    np.testing.assert_allclose(rates, [0.01, 0.01, 0.005, 0.005])  # skada counts every pass as an epoch
+    norms = [torch.cat([each.flatten() for each in model.base.network.parameters()]).norm() for model in (light, heavy)]
+    assert norms[1] < norms[0]
+
+
+@KINDS
+def test_adaptation_reaches_its_rate_at_once(domains, before, kind):
+    _, values, _ = domains
+    quick = of(kind, before[0], adaptation_epochs=1, adaptation_learning_rate=0.003, warmup_epochs=5)
+    assert [epoch["learning_rate"] for epoch in quick.adapt(values).history] == [0.003]
+
+
+@KINDS
+def test_confidence_and_when_to_be_unsure_are_those_of_the_adapted_network(domains, before, kind):
+    _, values, _ = domains
+    made = of(kind, before[0], adaptation_epochs=2)
+    made.base = copy.copy(made.base)
+    made.base.unsure_below = 0.123
+    adapted = made.adapt(values)
+    _, held = adapted.bank.parts()
+    found = adapted.predict_proba(held.values)
+    assert adapted.unsure_below == pytest.approx(fit_threshold(found, held.labels), abs=1e-9)
+    assert made.unsure_below == 0.123 != adapted.unsure_below
 
 
 def adversarial(weight=1.0, n_steps=10):

@@ -92,6 +92,12 @@ def test_adaptation_starts_from_the_trained_weights(fitted):
             torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-7)
 
 
+def test_adaptation_reaches_its_rate_at_once(fitted):
+    quick = FacerClassifier(options(adaptation_epochs=1, adaptation_learning_rate=0.003, warmup_epochs=5))
+    quick.base, quick.bank = fitted.base, fitted.bank
+    assert [epoch["learning_rate"] for epoch in quick.adapt(toy_windows(seed=9).values).history] == [0.003]
+
+
 def test_adaptation_helps_where_people_differ_and_a_domain_is_shifted():
     """People who differ twice as much as those learnt from, all heard with one offset. Mean over three seeds."""
     windows = toy_windows(n_people=8, n_each=8, spread=0.6)

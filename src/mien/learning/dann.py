@@ -4,27 +4,30 @@ Y. Ganin et al., Domain-adversarial training of neural networks, JMLR 17(59), 20
 arXiv:2407.11676, whose library skada (with skorch) is the loop, the sampling of domains, the losses and the reversal.
 
 It differs from `xhar` in what is skada's own: one discriminator, with batch normalisation; a reversal of full strength
-from the first step; a plain rate. What it is given is the same: trunk, weights to start from, bank, augmentation,
-epochs, batches, rate.
+from the first step; 32-bit precision always. What it is given is the same: trunk, weights to start from, bank,
+augmentation, epochs, batches, optimiser with its weight decay, rate with its schedule, device.
 
 skada 0.6 ends its default discriminator in a softmax over a single output, which is 1 whatever the input: its loss then
 has no gradient, and nothing is aligned. A sigmoid stands in its place here.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from pydantic import ConfigDict, Field
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from mien.errors import ModelError
 from mien.learning.aligned import AlignedClassifier, Alignment
 from mien.learning.arrays import Normaliser, Windows
 from mien.learning.augmentation import Augmentation, augment
-from mien.learning.loop import SILENT, Run
+from mien.learning.loop import SILENT, Run, Training, going_on, learning_rate, optimizer_kind
 from mien.learning.network import ResidualOptions
 from mien.models.facer import FacerShape
 
@@ -52,15 +55,19 @@ class _Heard(nn.Module):
     In training windows are augmented afresh, by torch's global generator, as `Prepared` does for our own loop.
     """
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, network: nn.Module, normaliser: Normaliser, augmentation: Augmentation) -> None:
         super().__init__()
         self.network = network
         self.representation = nn.Identity()
         self.augmentation = augmentation
-        self.mean, self.scale = torch.from_numpy(normaliser.mean), torch.from_numpy(normaliser.scale)
+        self.register_buffer("mean", torch.from_numpy(normaliser.mean))
+        self.register_buffer("scale", torch.from_numpy(normaliser.scale))
 
     def forward(self, windows: Tensor) -> Tensor:
-        windows = augment(windows, self.augmentation, torch.default_generator)
+        windows = augment(windows.cpu(), self.augmentation, torch.default_generator).to(windows.device)
         outputs = self.network((windows - self.mean) / self.scale)
         self.representation(outputs.representation)
         return outputs.logits
@@ -90,18 +97,21 @@ class DannClassifier(AlignedClassifier):
         return super().fit(values, labels, groups, validation=validation, run=run)
 
     def align(self, network: nn.Module, source: Windows, values: np.ndarray, seed: int, run: Run) -> list[dict]:
-        """Train a copy of the network by skada's loop on the CPU, its gradient clipped as in ours."""
+        """Train a copy of the network by skada's loop, its gradient clipped as in ours."""
         _refuse_without_skada()
         how, options = self.options.alignment, self.options.network
         heard = _Heard(network, self.base.normaliser, options.augmentation)
         labels = np.concatenate([source.labels, np.full(len(values), -1)])  # skada's word for "unknown"
         domains = np.concatenate([np.ones(len(source), int), np.full(len(values), -1)])  # a target's is negative
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng():
             torch.manual_seed(seed)
             made = _skada_dann(heard, 8 * options.shape.width, how, options, min(len(source), len(values)))
             made.fit(np.concatenate([source.values, values]), labels, domains)
-        network.eval()
-        return [{"loss": float(loss), "validation_loss": None} for loss in made.history[:, "train_loss"]]
+        network.to("cpu").eval()
+        return [
+            {"loss": float(loss), "validation_loss": None, "learning_rate": rate}
+            for loss, rate in made.history[:, ("train_loss", "event_lr")]
+        ]
 
 
 def _refuse_without_skada() -> None:
@@ -113,6 +123,11 @@ def _refuse_without_skada() -> None:
         )
 
 
+def _rate_factor(training: Training, n_passes: int) -> float:
+    """Return the share of the rate after some passes of skada's, of which our epochs hold several."""
+    return float(learning_rate(training, n_passes // training.iterations_per_epoch) / training.learning_rate)
+
+
 def _skada_dann(heard: nn.Module, n_features: int, how: Alignment, options: ResidualOptions, n_fewest: int) -> Any:
     """Return skada's estimator around a network.
 
@@ -121,9 +136,10 @@ def _skada_dann(heard: nn.Module, n_features: int, how: Alignment, options: Resi
     """
     from skada.deep import DANN
     from skada.deep.modules import DomainClassifier
-    from skorch.callbacks import GradientNormClipping
+    from skorch.callbacks import GradientNormClipping, LRScheduler
 
-    training = options.training
+    training = going_on(options.training, how.adaptation_epochs, how.adaptation_learning_rate)
+    optimizer, given = optimizer_kind(training)
     judge = DomainClassifier(n_features)
     judge.classifier = nn.Sequential(
         nn.Linear(n_features, how.n_hidden),
@@ -137,15 +153,17 @@ def _skada_dann(heard: nn.Module, n_features: int, how: Alignment, options: Resi
         layer_name="representation",
         reg=how.adversarial_weight,
         domain_classifier=judge,
-        optimizer=torch.optim.SGD,
-        optimizer__momentum=training.momentum,
-        optimizer__weight_decay=training.weight_decay,
-        lr=how.adaptation_learning_rate,
-        max_epochs=how.adaptation_epochs * training.iterations_per_epoch,
+        optimizer=optimizer,
+        **{f"optimizer__{name}": value for name, value in given.items()},
+        lr=training.learning_rate,
+        max_epochs=training.epochs * training.iterations_per_epoch,
         batch_size=min(training.batch_size, n_fewest),
         iterator_train__max_samples="source",
-        callbacks=[GradientNormClipping(training.gradient_clip)],
+        callbacks=[
+            GradientNormClipping(training.gradient_clip),
+            LRScheduler(LambdaLR, lr_lambda=partial(_rate_factor, training)),
+        ],
         train_split=None,
-        device="cpu",
+        device=str(Fabric(accelerator=training.device, devices=1).device),
         verbose=0,
     )

@@ -1,7 +1,7 @@
 """FacER's estimator: Algorithm 1 from the weights that the labelled people taught, then the two-layer classifier."""
 
 import copy
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from mien.errors import ModelError
 from mien.learning.arrays import Windows, check_personal, check_shapes, check_values
 from mien.learning.bank import Bank
 from mien.learning.calibration import fit_temperature, fit_threshold, probabilities
-from mien.learning.loop import SILENT, Run, train
+from mien.learning.loop import SILENT, Run, going_on, train
 from mien.learning.network import NetworkClassifier, ResidualOptions, digest, learn_head, network_tensors, restore
 from mien.learning.objectives import CrossEntropy, DomainAdaptation, Prepared, infer, labels_of
 from mien.learning.pseudo_labels import PseudoLabels
@@ -65,9 +65,10 @@ class FacerOptions:
 class FacerClassifier:
     """FacER: `fit` to labelled people, `adapt` to unlabelled windows of others.
 
-    `fit` is the network with external attention by cross-entropy alone, as in the paper's case 1a, then the
-    classifier on its representations. `adapt` starts Algorithm 1 from those weights: pseudo-labels of random weights
-    would be noise, and Eq. 9 would draw every target window to a class picked by chance.
+    `fit` is the network with external attention by cross-entropy alone, then the classifier on its representations.
+    It is one method in every case: the paper's case 1a is without adaptation too, but its two-layer classifier first
+    appears in case 1b, so ours in 1a has that part more. `adapt` starts Algorithm 1 from those weights: pseudo-labels
+    of random weights would be noise, and Eq. 9 would draw every target window to a class picked by chance.
 
     The D_s of Algorithm 1 is here the `Bank`: at most `bank_windows` labelled windows, less those held out. `adapt`
     trains on it and fits the classifier anew to its representations. The paper uses all of D_s for both.
@@ -169,7 +170,7 @@ class FacerClassifier:
             how.pseudo_labels,
             how.least_confidence,
         )
-        loop = replace(network.training, epochs=how.adaptation_epochs, learning_rate=how.adaptation_learning_rate)
+        loop = going_on(network.training, how.adaptation_epochs, how.adaptation_learning_rate)
         shown = Run(progress=run.progress)
         chance = self.seed + 2 if seed is None else seed
         adapted.base.history = train(objective, loop, seed=chance, label="adapting", run=shown).history

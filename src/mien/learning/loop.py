@@ -3,6 +3,7 @@
 Every batch makes a step of the optimiser. (FacER's Algorithm 1, as printed, makes one after all batches.)
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -115,18 +116,27 @@ def learning_rate(options: Training, epoch: int) -> float:
     return options.learning_rate * warm / (1 + options.rate_decay * epoch)
 
 
+def going_on(options: Training, epochs: int, rate: float) -> Training:
+    """Return how trained weights are trained on: other epochs and rate, which is reached at once."""
+    return replace(options, epochs=epochs, learning_rate=rate, warmup_epochs=0)
+
+
 def batches(n_windows: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
     """Return shuffled window numbers in batches of nearly equal size, at most `batch_size` each."""
     n_batches = -(-n_windows // batch_size)
     return list(torch.randperm(n_windows, generator=generator).tensor_split(n_batches))
 
 
-def _optimizer(network: nn.Module, options: Training) -> torch.optim.Optimizer:
+def optimizer_kind(options: Training) -> tuple[Callable[..., torch.optim.Optimizer], dict[str, float]]:
+    """Return the class of the optimiser, and what it is given beside weights and rate."""
     if options.optimizer == "adamw":
-        return torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
-    return torch.optim.SGD(
-        network.parameters(), options.learning_rate, options.momentum, weight_decay=options.weight_decay
-    )
+        return torch.optim.AdamW, {"weight_decay": options.weight_decay}
+    return torch.optim.SGD, {"momentum": options.momentum, "weight_decay": options.weight_decay}
+
+
+def _optimizer(network: nn.Module, options: Training) -> torch.optim.Optimizer:
+    kind, given = optimizer_kind(options)
+    return kind(network.parameters(), lr=options.learning_rate, **given)
 
 
 def train(

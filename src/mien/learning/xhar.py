@@ -13,7 +13,7 @@ Not taken: its convolutions with bidirectional GRUs, since windows are spectrogr
 the comparison one of adaptation alone; and its choice of the most similar source data set, since there is one source.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
@@ -23,7 +23,7 @@ from torch import nn
 
 from mien.learning.aligned import AlignedClassifier, Alignment
 from mien.learning.arrays import Windows
-from mien.learning.loop import Run, train
+from mien.learning.loop import Run, going_on, train
 from mien.learning.network import ResidualOptions
 from mien.learning.objectives import DomainAdversarial, Prepared, labels_of
 from mien.models.adversarial import AdversarialNetwork, Discriminators, DomainDiscriminator
@@ -55,7 +55,7 @@ class XharClassifier(AlignedClassifier):
     def align(self, network: nn.Module, source: Windows, values: np.ndarray, seed: int, run: Run) -> list[dict]:
         """Train as `DomainAdversarial` says; the discriminators are thrown away."""
         how, options = self.options.alignment, self.options.network
-        loop = replace(options.training, epochs=how.adaptation_epochs, learning_rate=how.adaptation_learning_rate)
+        loop = going_on(options.training, how.adaptation_epochs, how.adaptation_learning_rate)
         n_features = 8 * options.shape.width
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
