@@ -85,7 +85,9 @@ class Seen:
 class ClassicalClassifier:
     """Fit a machine to labelled windows, its settings chosen over whole people.
 
-    Probabilities are the softmax of the scores at a temperature fitted on out-of-fold scores of people left out.
+    Probabilities are the softmax of the scores at a temperature fitted on out-of-fold scores of people left out. So it
+    is in every protocol: an estimator does not know whom it will be asked about. Where the same people teach and are
+    scored, settings suit unknown people, and confidence is lower than need be.
     (Platt's method inside LIBSVM nests a random cross-validation over windows, and is not used.)
 
     Args:

@@ -1,4 +1,8 @@
-"""Choosing among few settings by cross-validation that keeps whole people together."""
+"""Choosing among few settings by cross-validation that keeps whole people together.
+
+Also where the people who are scored later have taught too (split by takes): the setting and the temperature are then
+chosen for unknown people, which costs such a score something, and flatters none.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
