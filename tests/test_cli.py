@@ -18,6 +18,7 @@ import soundfile
 import typer.main
 
 from mien import cli
+from mien.learning.methods import METHODS
 
 sys.path.insert(0, str(Path(__file__).parent / "datasets"))
 COMMANDS = typer.main.get_command(cli.app).commands
@@ -343,3 +344,9 @@ def test_a_full_disk_is_one_line(mien, model, monkeypatch):
         code, out, err = mien(*words)
         assert (code, out) == (1, "") and "disk is full" in err and "Traceback" not in err
     assert not list(Path(".").rglob("full*/**/*.flac")) and not Path("full2/weights.safetensors").exists()
+
+
+def test_help_of_train_and_adapt_names_every_method(mien):
+    shown = {command: mien(command, "--help")[1] + mien(command, "--help")[2] for command in ("train", "adapt")}
+    assert all(name in shown["train"] for name in METHODS)
+    assert all(name in shown["adapt"] for name, method in METHODS.items() if method.adapts)

@@ -30,16 +30,14 @@ SCORED = SimulationOptions(n_subjects=50, n_takes=10, n_neutral_takes=2, probe=W
 _BY_PROFILE = ("take", "clip")
 """One sound serves both."""
 
-ONSET_S = 0.2
-"""Quarter-second windows that start earlier show the neutral face with which every take begins: left out."""
-
 HEARING: dict[str, tuple[FrontEnd, Probe]] = {
     "take": (RangeProfile(neutral="take"), Chirp()),
     "clip": (RangeProfile(neutral="clip"), Chirp()),
-    "spectrogram": (Spectrogram(hop_s=0.25), Chirp()),
+    "spectrogram": (Spectrogram(hop_s=0.25, from_s=0.25), Chirp()),
     "tones": (ChirpAndTones(), sonicface_probe()),
 }
-"""What is heard, by name: against the take's own beginning, against a stored clip, as in the paper, with tones too."""
+"""What is heard, by name: against the take's own beginning, against a stored clip, as in the paper (without
+the neutral face that every take begins with), with tones too."""
 
 
 BLOCK = 600
@@ -114,9 +112,6 @@ def people(
     scored, others = heard(work, level, "scored", hearing, SCORED.n_subjects, n_jobs)
     others = others.assign(subject="s" + others["subject"].astype(str))
     joined = join([learnt, replace(scored, row=scored.row + len(table))])
-    if hearing == "spectrogram":
-        late = joined.start_s >= ONSET_S
-        joined = replace(joined, values=joined.values[late], row=joined.row[late], start_s=joined.start_s[late])
     everyone = pd.concat([table, others], ignore_index=True)
     is_scored = np.arange(len(everyone)) >= len(table)
     return joined, everyone, np.flatnonzero(is_scored & (everyone["expression"] != NEUTRAL).to_numpy())

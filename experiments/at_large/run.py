@@ -6,8 +6,9 @@ Every method learns from the same takes of the same 1,100 people and is scored o
 further people say when to stop, choose learning rates and calibrate. Fitting takes the networks on spectrograms and
 `sonicface` about four minutes of one core each, `mien` two (`timings.csv` has what it took). Each network is tuned by
 the same three learning rates, once, at `medium`, on the people held out, with a third of the passes. What else is set
-for `mien` (`_TEMPORAL`) was chosen on the same held-out people: its size among three before this experiment; dropout,
-mixup, more noise, averaged weights were tried at `hard` and left, since none gained a point. A seed changes the
+for `mien` (`_TEMPORAL`) was looked at on the same held-out people: the neutral face's magnitude and phase as further
+inputs at `medium`, more dropout, mixup, more noise and averaged weights at `hard` were tried and left, as none gained
+more than a point; its passes were cut from 24 to 14 when the former were seen to overfit. A seed changes the
 learning, not the people. Whatever is finished is kept in the work folder, and the same command goes on from it; what
 was made with other settings is refused.
 """

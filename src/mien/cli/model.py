@@ -1,4 +1,4 @@
-"""The commands about one model: train it, adapt it, let it recognise."""
+"""The commands about one model: train it, adapt it, calibrate it, let it recognise."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,9 @@ from mien.terminal import parsed_front_end, print_json, refuse_finished, say, sh
 
 
 def train(
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="facer, resnet, svm, linear or mien.")],
+    method: Annotated[
+        str, typer.Argument(metavar="METHOD", help="facer, resnet, xhar, dann, sonicface, svm, linear or mien.")
+    ],
     study: StudyPath,
     out: OutModel,
     front_end: FrontEnd = None,
@@ -43,7 +45,7 @@ def train(
 def adapt(
     model: ModelPath, study: StudyPath, out: OutModel, seed: Seed = 0, jobs: Jobs = 2, as_json: Json = False
 ) -> None:
-    """Adapt a facer model to unlabelled takes of new people; labels in the study are not read.
+    """Adapt a facer, xhar or dann model to unlabelled takes of new people; labels in the study are not read.
 
     Example: mien adapt model study --out adapted
     """

@@ -1,6 +1,7 @@
 """What the adversarial baselines share: a network fitted to labelled people, and a bank to align new ones with."""
 
 import copy
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -8,8 +9,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from torch import nn
 
-from mien.errors import ModelError
-from mien.learning.arrays import Windows, check_values
+from mien.learning.arrays import Windows, check_unlabelled
 from mien.learning.bank import Bank
 from mien.learning.calibration import fit_temperature, fit_threshold, probabilities
 from mien.learning.loop import SILENT, Run
@@ -34,7 +34,7 @@ class Alignment:
     adaptation_learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.01
 
 
-class AlignedClassifier:
+class AlignedClassifier(ABC):
     """`fit` is the network by cross-entropy alone; `adapt` aligns it with unlabelled windows of others.
 
     A method of this kind states its `align`, and its options, which hold `network` and `bank_windows`.
@@ -49,9 +49,9 @@ class AlignedClassifier:
         self.seed = seed
         self.base = NetworkClassifier(options.network, seed)
 
+    @abstractmethod
     def align(self, network: nn.Module, source: Windows, values: np.ndarray, seed: int, run: Run) -> list[dict]:
         """Train a copy of the fitted network in place on labelled and unlabelled windows; return its epochs."""
-        raise NotImplementedError
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -97,13 +97,9 @@ class AlignedClassifier:
         Raises:
             ModelError: fewer than two windows, or windows of another shape.
         """
-        values = check_values(values, self.image_shape)
-        if len(values) < 2:
-            raise ModelError(f"{len(values)} unlabelled windows to adapt to; at least two are needed")
+        values = check_unlabelled(values, self.image_shape)
         adapted = copy.copy(self)
-        adapted.base = copy.copy(self.base)
-        adapted.base.network = copy.deepcopy(self.base.network)
-        adapted.base.population = adapted.base.person = None  # of representations as they were
+        adapted.base = self.base.to_adapt()
         source, held = self.bank.parts()
         chance = self.seed + 2 if seed is None else seed
         adapted.base.history = self.align(adapted.base.network, source, values, chance, Run(progress=run.progress))

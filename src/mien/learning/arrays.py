@@ -56,6 +56,18 @@ def check_values(values: np.ndarray, image_shape: tuple[int, int, int] | None = 
     return values
 
 
+def check_unlabelled(values: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """Return unlabelled windows of new people as `check_values` does, refused unless there is something to adapt to.
+
+    Raises:
+        ModelError: fewer than two windows, or as `check_values`.
+    """
+    values = check_values(values, image_shape)
+    if len(values) < 2:
+        raise ModelError(f"{len(values)} unlabelled windows to adapt to; at least two are needed")
+    return values
+
+
 def check_windows(values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Windows:
     """Return the training windows, refused unless they can teach something.
 

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from pydantic import ConfigDict, Field
 
-from mien.errors import ModelError
-from mien.learning.arrays import Windows, check_personal, check_shapes, check_values
+from mien.learning.arrays import Windows, check_personal, check_shapes, check_unlabelled, check_values
 from mien.learning.bank import Bank
 from mien.learning.calibration import fit_temperature, fit_threshold, probabilities
 from mien.learning.loop import SILENT, Run, going_on, train
@@ -151,13 +150,9 @@ class FacerClassifier:
         Raises:
             ModelError: fewer than two windows, or windows of another shape.
         """
-        values = check_values(values, self.image_shape)
-        if len(values) < 2:
-            raise ModelError(f"{len(values)} unlabelled windows to adapt to; at least two are needed")
+        values = check_unlabelled(values, self.image_shape)
         adapted = copy.copy(self)
-        adapted.base = copy.copy(self.base)
-        adapted.base.network = copy.deepcopy(self.base.network)
-        adapted.base.population = adapted.base.person = None  # of representations as they were
+        adapted.base = self.base.to_adapt()
         how, network = self.options.adapting, self.options.network
         source, held = self.bank.parts()
         objective = DomainAdaptation(

@@ -260,6 +260,16 @@ class NetworkClassifier:
         densities = personal_densities(self.person, self.population, self.represent(values))
         return probabilities(densities, self.population.temperature)
 
+    def to_adapt(self) -> Self:
+        """Return a copy whose network can be trained on while this one stays as it is.
+
+        How people differ (`population`) was learnt of the representations as they were, and is left behind.
+        """
+        adapted = copy.copy(self)
+        adapted.network = copy.deepcopy(self.network)
+        adapted.population = adapted.person = None
+        return adapted
+
     def represent(self, values: np.ndarray) -> np.ndarray:
         """Return g(x), (window feature) float32."""
         prepared = Prepared(check_values(values, self.image_shape), self.normaliser, None)
