@@ -110,7 +110,11 @@ def reproduce(
     paper: Annotated[str, typer.Argument(metavar="PAPER", help="Which: facer.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for report.html, the tables, arrays and run.json.")],
     scale: Annotated[
-        str, typer.Option("--scale", help="small: minutes on 2 cores; paper: 20 people, 3 seeds, for a GPU.")
+        str,
+        typer.Option(
+            "--scale",
+            help="small: minutes on 2 cores; bench: an hour, 3 seeds; paper: takes of 5 s, full width, for a GPU.",
+        ),
     ] = "small",
     seeds: Annotated[
         str | None, typer.Option("--seeds", help="Comma-separated, instead of the scale's; each makes its own people.")
