@@ -7,7 +7,7 @@ from standin import ball_face, ball_stage
 
 from mien.errors import MienError, ProbeError, StudyError
 from mien.probe import Chirp, PureTones
-from mien.simulate.generate import simulate_channels, simulate_takes
+from mien.simulate.generate import simulate_takes
 from mien.simulate.options import SimulationOptions, plan_takes
 from mien.simulate.stage import stage_for
 
@@ -79,18 +79,6 @@ def test_takes_that_are_done_are_left_out_and_change_no_other():
     rest = list(simulate_takes(SMALL, done={("001", "01", "0001"), ("002", "01", "0002")}))
     assert [take.plan for take in rest] == [whole[1].plan, whole[2].plan]
     assert all(np.array_equal(a.samples, b.samples) for a, b in zip(rest, whole[1:3], strict=True))
-
-
-def test_channels_are_those_of_the_takes():
-    channels, table = simulate_channels(SMALL)
-    assert channels.shape == (4, 6, 1, 19) and channels.dtype == np.complex64
-    assert table[["subject", "take", "expression"]].values.tolist() == [
-        ["001", "0001", "fear"], ["001", "0002", "happiness"], ["002", "0001", "fear"], ["002", "0002", "happiness"],
-    ]  # fmt: skip
-    again, _ = simulate_channels(SMALL, n_jobs=2)
-    assert np.array_equal(channels, again)
-    for take, (_, row) in zip(simulate_takes(SMALL), table.iterrows(), strict=True):
-        assert take.columns["AU12"] == row.AU12 and take.columns["place"] == row.place
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from mien.simulate.options import PlannedTake, plan_takes
 from mien.simulate.render import harmonics
 from mien.simulate.scene import SPEED_OF_SOUND_M_S
 from mien.simulate.stage import Stage
-from mien.simulate.take import columns_of, face_channel, full_scale_gain, gated_channel, play, responses_at, sound_of
+from mien.simulate.take import columns_of, face_channel, full_scale_gain, play, responses_at, sound_of
 
 SILENT = dataclasses.replace(LEVELS["easy"], echo_to_noise_db=200.0, clutter_db=-200.0)
 
@@ -71,9 +71,9 @@ def test_the_whole_channel_is_the_sum_of_its_parts():
     lines = harmonics(stage.options.probe)
     nothing = np.zeros((len(played.face_channel), 1, len(lines.frequencies_hz)), complex)
     face = np.random.default_rng(0).normal(size=nothing.shape) + 0j
-    scene = responses_at(stage, played, lines.frequencies_hz, gated=False, face=nothing)
+    scene = responses_at(stage, played, lines.frequencies_hz, face=nothing)
     phone = stage.phone_of(played.person).response(lines.frequencies_hz)
-    both = responses_at(stage, played, lines.frequencies_hz, gated=False, face=face)
+    both = responses_at(stage, played, lines.frequencies_hz, face=face)
     assert np.allclose(both - scene, face * phone)
 
 
@@ -219,19 +219,6 @@ def test_a_chirp_and_a_tone_are_heard_over_the_same_face():
     assert 10 * np.log10(tone / chirp) == pytest.approx(3.0, abs=1.5)
     assert between < 1e-3 * chirp
     assert 0.2 < np.abs(sound).max() < 0.36
-
-
-def test_a_gated_channel_is_the_face_with_clutter_and_noise_at_their_levels():
-    stage = ball_stage(level="medium", n_takes=1)
-    errors, faces = [], []
-    for plan in plan_takes(stage.options, 0):
-        played = play(stage, plan)
-        channel = gated_channel(stage, played)
-        assert channel.shape == (20, 1, 19)
-        errors.append(channel - played.face_channel[1:21])
-        faces.append(played.face_channel)
-    ratio_db = 10 * np.log10(np.mean(np.abs(errors) ** 2) / stage.echo.rms**2)
-    assert ratio_db == pytest.approx(-30, abs=2.0)
 
 
 def test_columns_say_who_did_what_where():

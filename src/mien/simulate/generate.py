@@ -10,11 +10,10 @@ from typing import Any
 
 import joblib
 import numpy as np
-import pandas as pd
 
 from mien.simulate.options import PlannedTake, SimulationOptions, plan_takes
 from mien.simulate.stage import stage_for
-from mien.simulate.take import columns_of, gated_channel, play, sound_of
+from mien.simulate.take import columns_of, play, sound_of
 
 BATCH_S = 10.0
 """About this much sound is made per job: enough to outweigh its start, little enough to keep memory small."""
@@ -74,38 +73,3 @@ def _simulate_sounds(options: SimulationOptions, plans: list[PlannedTake]) -> li
         played = play(stage, plan)
         takes.append(SimulatedTake(plan, columns_of(stage, played), sound_of(stage, played)))
     return takes
-
-
-def simulate_channels(options: SimulationOptions, *, n_jobs: int = 1) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return the channels that a range-gated receiver would estimate, without ever making sound.
-
-    For training on more people than sound could be stored of. The steady direct path and clutter beyond the face's
-    range, which a receiver removes, are left out; noise is that of an estimate from one period, gated to the delays
-    that the grid's step resolves.
-
-    Returns:
-        (take period channel freq) complex64 on the grid of `channel_frequencies`, one period per whole chirp of the
-        recording, and a table with one row per take: subject, session, take, expression and the columns of a study.
-
-    Example:
-        >>> options = SimulationOptions(n_subjects=1, n_takes=1, expressions=("fear",))
-        >>> channels, table = simulate_channels(options)
-        >>> channels.shape, table.expression.tolist()
-        ((1, 20, 1, 19), ['fear'])
-    """
-    plans = [plan for subject_index in range(options.n_subjects) for plan in plan_takes(options, subject_index)]
-    parallel = joblib.Parallel(n_jobs=n_jobs, batch_size=1)
-    found = parallel(joblib.delayed(_simulate_channels)(options, batch) for batch in _batches(options, plans))
-    rows = [row for _, batch_rows in found for row in batch_rows]
-    return np.concatenate([channels for channels, _ in found]), pd.DataFrame(rows)
-
-
-def _simulate_channels(options: SimulationOptions, plans: list[PlannedTake]) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    stage = stage_for(options)
-    channels, rows = [], []
-    for plan in plans:
-        played = play(stage, plan)
-        channels.append(gated_channel(stage, played).astype(np.complex64))
-        who = {"subject": plan.subject, "session": plan.session, "take": plan.take, "expression": plan.expression}
-        rows.append(who | {"sex": played.person.sex} | columns_of(stage, played))
-    return np.stack(channels), rows

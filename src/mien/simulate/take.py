@@ -198,24 +198,21 @@ def face_channel(
     return channel, delays_between(some, speaker_m, stage.microphones_m)
 
 
-def responses_at(
-    stage: Stage, played: PlayedTake, frequencies_hz: np.ndarray, *, gated: bool, face: np.ndarray
-) -> np.ndarray:
+def responses_at(stage: Stage, played: PlayedTake, frequencies_hz: np.ndarray, *, face: np.ndarray) -> np.ndarray:
     """Return (time channel freq) the whole channel at some frequencies, device included.
 
     Args:
-        gated: leave out what a range gate removes: the steady direct path and the far clutter.
         face: (time channel freq) the face's channel at these frequencies.
     """
     phone = stage.phone_of(played.person)
     total = face.copy()
-    for reflectors, motion in played.echoes if gated else (*played.echoes, played.far):
+    for reflectors, motion in (*played.echoes, played.far):
         total += reflectors.channel(frequencies_hz, stage.microphones_m, motion)
     direct = direct_path(phone, frequencies_hz, stage.microphones_m) * direct_gain(stage, played)
     later = np.exp(-2j * np.pi * frequencies_hz * RESIDUAL_DELAY_S)
     # (time 2) gains times (2 freq): the wavering part, at once and a little later.
     wavering = played.wavering @ np.stack([np.ones_like(later), later])
-    total += (wavering + (0.0 if gated else 1.0))[:, None, :] * direct
+    total += (wavering + 1.0)[:, None, :] * direct
     return total * phone.response(frequencies_hz)
 
 
@@ -246,7 +243,7 @@ def sound_of(stage: Stage, played: PlayedTake) -> np.ndarray:
     for part in parts:
         wanted_hz = harmonics(part).frequencies_hz
         face = played.face_channel @ interpolation_matrix(stage.frequencies_hz, wanted_hz, *played.delays_s).T
-        sound += render_part(responses_at(stage, played, wanted_hz, gated=False, face=face), part, onsets_s, clock)
+        sound += render_part(responses_at(stage, played, wanted_hz, face=face), part, onsets_s, clock)
     site = place_named(played.plan.place)
     sound += ambient_noise(site, parts[0].band_hz, noise_of(stage, played), sound.shape, probe.rate_hz, played.rng)
     return record(sound * full_scale_gain(stage, played))
@@ -278,25 +275,3 @@ def columns_of(stage: Stage, played: PlayedTake) -> dict[str, Any]:
         "n_blinks": performance.n_blinks,
         **units,
     }
-
-
-def gated_channel(stage: Stage, played: PlayedTake) -> np.ndarray:
-    """Return (time channel freq) what a range-gated receiver estimates from each whole period of the recording.
-
-    The estimate's noise is that of the harmonics, averaged by the gate over one step of the grid: its variance at each
-    frequency is ``sigma^2 / (n |c|^2) (step between harmonics / step of the grid)``, with the mean of |c|^2 over the
-    band.
-    """
-    first = parts_of(stage.options.probe)[0]
-    channel = responses_at(stage, played, stage.frequencies_hz, gated=True, face=played.face_channel)
-    # The first chirp started before the recording and the last may end after it.
-    n_whole = math.floor(stage.options.duration_s / frame_period_s(stage.options.probe) + 1e-9)
-    channel = channel[1 : n_whole + 1]
-    lines = harmonics(first)
-    inside = (lines.frequencies_hz >= first.band_hz[0]) & (lines.frequencies_hz <= first.band_hz[1])
-    power = float(np.mean(np.abs(lines.coefficients[inside]) ** 2))
-    compressed_s = COMPRESSION_S if isinstance(first, PureTones) else first.period_s
-    averaged = 1 / (compressed_s * (stage.frequencies_hz[1] - stage.frequencies_hz[0]))
-    deviation = noise_of(stage, played) * math.sqrt(averaged / (first.rate_hz * compressed_s * power) / 2)
-    normal = played.rng.standard_normal((2, *channel.shape))
-    return channel + deviation * (normal[0] + 1j * normal[1])
