@@ -111,6 +111,14 @@ def tuning(work: Path) -> pd.DataFrame:
     )
 
 
+def confusions(found: pd.DataFrame) -> pd.DataFrame:
+    """Return how often each expression was taken for each, over all seeds: level, method, adaptation, truth, predicted,
+    n_takes."""
+    keys = ["level", "method", "adaptation", "truth", "predicted"]
+    shown = found[found["adaptation"].isin(["none", "transductive", "calibrated-1"])]
+    return shown.groupby(keys, observed=True).size().rename("n_takes").reset_index()
+
+
 def as_markdown(table: pd.DataFrame) -> str:
     lines = ["| level | method | adaptation | accuracy | 95 % over people | seeds | macro-F1 | ECE |"]
     lines.append("|---|---|---|---|---|---|---|---|")
@@ -148,6 +156,7 @@ def main() -> None:
     write_table(chosen.out / "results.csv", per_person)
     write_table(chosen.out / "summary.csv", table)
     write_table(chosen.out / "tests.csv", tests(found))
+    write_table(chosen.out / "confusions.csv", confusions(found))
     write_table(chosen.out / "timings.csv", timings(chosen.work))
     write_table(chosen.out / "tuning.csv", tuning(chosen.work))
     write_text(chosen.out / "table.md", as_markdown(table))

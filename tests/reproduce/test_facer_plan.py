@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,13 +10,14 @@ import pytest
 from mien.errors import StudyError
 from mien.learning.methods import METHODS, method_named, with_changes
 from mien.reproduce.facer.paper import PAPER
-from mien.reproduce.facer.plan import CASES, SCALES, SMALL, scale_named
+from mien.reproduce.facer.plan import ADAPTING_RATES, BENCH, CASES, RATES, SCALES, SMALL, scale_named
 from mien.reproduce.facer.reproduce import available
 from mien.reproduce.facer.variants import variants
 from mien.sensing.windows import windows_of
 from mien.simulate.options import plan_takes
 from mien.splits import make_splits
 
+TUNING = Path(__file__).parents[2] / "experiments" / "reproduce_facer" / "tuning.csv"
 SCALE = pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
 
 
@@ -38,10 +40,13 @@ def test_every_option_is_one_of_its_method(scale):
 
 @SCALE
 def test_one_width_for_every_method_that_has_one(scale):
-    found = {with_changes(method_named(m).options, scale.options[m]).network for m in ("facer", "xhar", "dann")}
+    facer, *others = (
+        with_changes(method_named(m).options, scale.options[m]).network for m in ("facer", "xhar", "dann")
+    )
     resnet = with_changes(method_named("resnet").options, scale.options["resnet"])
-    assert {each.shape.width for each in (*found, resnet)} == {resnet.shape.width}
-    assert {each.training.epochs for each in (*found, resnet)} == {resnet.training.epochs}
+    assert {each.shape.width for each in (facer, *others)} == {resnet.shape.width}
+    assert {each.training.epochs for each in others} == {resnet.training.epochs}
+    assert facer.training.epochs <= resnet.training.epochs  # a pass of its attention takes longer
 
 
 @SCALE
@@ -79,6 +84,18 @@ def test_calibration_leaves_takes_to_score(scale):
     assert 0 < min(scale.labelled) <= max(scale.labelled) < scale.n_takes
 
 
+def test_rates_are_those_that_tuning_found_best():
+    table = pd.read_csv(TUNING)
+    best = table.sort_values("accuracy", kind="stable").groupby(["tuned", "method"])["rate"].last()
+    learnt = best["learning"].to_dict()
+    assert RATES == learnt | {name: learnt["resnet"] for name in ("xhar", "dann")}
+    assert ADAPTING_RATES == best["adapting"].to_dict()
+    for scale in (SMALL, BENCH):
+        assert {name: options["learning_rate"] for name, options in scale.options.items()} == RATES
+        adapting = {name: options.get("adaptation_learning_rate") for name, options in scale.options.items()}
+        assert {name: rate for name, rate in adapting.items() if rate is not None} == ADAPTING_RATES
+
+
 def test_every_case_can_be_split_and_keeps_its_word():
     scale = SMALL
     options = dataclasses.replace(scale.simulation(0), n_neutral_takes=0)
@@ -101,7 +118,7 @@ def test_every_case_can_be_split_and_keeps_its_word():
 
 
 def test_an_unknown_scale_is_refused_by_name():
-    with pytest.raises(StudyError, match="'huge' is unknown; known are small, paper"):
+    with pytest.raises(StudyError, match="'huge' is unknown; known are small, bench, paper"):
         scale_named("huge")
 
 
