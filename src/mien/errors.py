@@ -10,7 +10,8 @@
     │   └── LeakError           a split in which training and test share something
     ├── ModelError              a model folder, or a request a model cannot answer
     ├── DeviceError             a device, or a recording of one, that cannot be judged
-    └── StorageError            a disk that cannot take what was to be written
+    ├── StorageError            a disk that cannot take what was to be written
+    └── MessageError            a client's message, or its sound, that breaks the protocol of /ws
 
 A message says what was asked, what was found (values, units, shapes), what is allowed, and the next step.
 """
@@ -58,3 +59,7 @@ class DeviceError(MienError):
 
 class StorageError(MienError):
     """The disk cannot take what was to be written."""
+
+
+class MessageError(MienError):
+    """A client's message, or its sound, breaks the protocol of /ws."""

@@ -1,0 +1,1 @@
+"""The page and its server, and what recognises live behind it."""
