@@ -145,16 +145,13 @@ class StartCollect(_Message):
 
     Args:
         consent: that the person has read `Collection.consent` and agrees.
-        subject: who; None lets the server number a new person. place, mask: one of `Collection`'s; None leaves them
-            to the protocol.
+        subject: who; None lets the server number a new person, or goes on with the one of this browser's session.
     """
 
     type: Literal["start-collect"] = "start-collect"
     audio: AudioSettings
     consent: Literal[True]
     subject: Identifier | None = None
-    place: Line | None = None
-    mask: Literal["open", "mask"] | None = None
 
 
 class StartCalibrate(_Message):
@@ -246,15 +243,18 @@ class Collection(_Message):
     """The study that is being collected and its protocol.
 
     Args:
+        protocol: its name.
         consent: to be shown, and agreed to, before `StartCollect`.
-        masks, places: what `StartCollect` may choose from; with one or none there is nothing to choose.
+        n_takes: of one person, all told.
+        masks, places: in which each expression will be asked for; each `Prompt` says its own.
         keep_audible: whether speech is stored; by default it is removed before anything is written.
     """
 
     study: str
+    protocol: str
     consent: str
     expressions: list[str]
-    takes_each: int
+    n_takes: int
     duration_s: float
     masks: list[str]
     places: list[str]
@@ -377,8 +377,16 @@ class Prompt(_Message):
 
     Args:
         number: of this prompt, from 1; `TakeBegin` names it.
+        expression: a word; "neutral" asks for a face at rest.
+        mask: "open" or "mask", where it matters. place: where to be, where it matters.
+        changes: of "mask" and "place", what is other than before, or to be made sure of at the beginning.
+        attempt: 1, and one more each time it is asked for again.
         rest_s: rest for so long before it; 0 for none.
-        neutral_s: the take begins with this long a neutral face, then the expression is made.
+        countdown_s: from the announcement to `TakeBegin`.
+        neutral_s: the take begins with so long a neutral face; only then the word is shown and the expression made.
+            A neutral take has this moment too.
+        duration_s: of the take, from `TakeBegin`, the neutral face included.
+        can_redo: whether `Redo` has a take to take back.
     """
 
     type: Literal["prompt"] = "prompt"
@@ -386,18 +394,21 @@ class Prompt(_Message):
     expression: str
     mask: str | None = None
     place: str | None = None
-    duration_s: float
-    countdown_s: float
-    neutral_s: float = 0.0
+    changes: list[str] = []
+    attempt: int = 1
     rest_s: float = 0.0
+    countdown_s: float
+    neutral_s: float
+    duration_s: float
     can_redo: bool
     progress: Progress
 
 
 class TakeDone(_Message):
-    """A take is complete, and, when collecting, stored. The next message is a `Prompt`, `Collected` or `Calibrated`.
+    """A take is complete. The next message is a `Prompt`, `Collected` or `Calibrating`.
 
     Args:
+        kept: it is stored, or kept for calibrating; else it was bad, and the next prompt asks for it again.
         quality: empty where all is well; else of clipped, dropout, low-snr, drift, no-probe.
         advice: what is wrong with it and what to do, in one sentence; empty where all is well. `Redo` takes it again.
     """
@@ -405,6 +416,7 @@ class TakeDone(_Message):
     type: Literal["take-done"] = "take-done"
     number: int
     expression: str
+    kept: bool
     quality: list[str]
     advice: str = ""
 

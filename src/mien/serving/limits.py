@@ -1,0 +1,76 @@
+"""What one client may take of the server, and how it is counted."""
+
+from dataclasses import dataclass
+
+from mien.serving.messages import MAX_TEXT_BYTES, LimitsTold
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one client and of all of them.
+
+    Args:
+        samples_per_frame: most samples in a sound frame.
+        text_bytes: longest text message.
+        sound_rate: seconds of sound per second of time that may come in the long run. Clocks differ by 0.03 %; what is
+            above serves a client that catches up after its connection stood still.
+        sound_burst_s: sound that may come at once, so that a connection may stand still for as long.
+        messages_per_s, messages_burst: of text messages.
+        hello_s: within which the first message must come.
+        silence_s: a client of whom nothing is heard for so long is gone.
+        session_s: longest stream. memory_s: how long a browser is known.
+        stall_s: how long a client may not read what it is sent.
+        backlog_s: sound of one client that may wait for the server; what is older is dropped, and the client told.
+        outbox: messages that may wait for the client; predictions beyond are dropped, and counted.
+        clients: streams at once. sessions: browsers known at once.
+    """
+
+    samples_per_frame: int = 24_000
+    text_bytes: int = MAX_TEXT_BYTES
+    sound_rate: float = 1.2
+    sound_burst_s: float = 6.0
+    messages_per_s: float = 10.0
+    messages_burst: float = 40.0
+    hello_s: float = 10.0
+    silence_s: float = 600.0
+    session_s: float = 4 * 3600.0
+    memory_s: float = 12 * 3600.0
+    stall_s: float = 10.0
+    backlog_s: float = 4.0
+    outbox: int = 100
+    clients: int = 32
+    sessions: int = 64
+
+    @property
+    def frame_bytes(self) -> int:
+        """Return the size of the largest sound frame."""
+        return 16 + 4 * self.samples_per_frame
+
+    def told(self) -> LimitsTold:
+        """Return what a client needs to know of them."""
+        return LimitsTold(
+            samples_per_frame=self.samples_per_frame, session_s=self.session_s, silence_s=self.silence_s
+        )
+
+
+class Allowance:
+    """A bucket that fills with time: who takes more than it holds has been too fast.
+
+    Example:
+        >>> allowance = Allowance(per_s=10.0, most=2.0, now_s=0.0)
+        >>> [allowance.take(1.0, now_s) for now_s in (0.0, 0.0, 0.0, 0.1)]
+        [True, True, False, True]
+    """
+
+    def __init__(self, per_s: float, most: float, now_s: float) -> None:
+        self._per_s, self._most = per_s, most
+        self._left, self._since_s = most, now_s
+
+    def take(self, amount: float, now_s: float) -> bool:
+        """Take an amount at a time; return whether it was there."""
+        self._left = min(self._most, self._left + (now_s - self._since_s) * self._per_s)
+        self._since_s = now_s
+        if amount > self._left:
+            return False
+        self._left -= amount
+        return True
