@@ -11,13 +11,13 @@ FLOORS = {
     **dict.fromkeys(["probe", "dsp", "sound_files", "recording"], 1),
     **dict.fromkeys(["capture", "simulate", "sensing", "vision"], 2),
     **dict.fromkeys(["datasets", "splits", "models", "device"], 3),
-    "learning": 4,
+    **dict.fromkeys(["learning", "collecting"], 4),
     "recognizer": 5,
     **dict.fromkeys(["evaluation", "serving"], 6),
     **dict.fromkeys(["reproduce", "demo", "terminal"], 7),
     "cli": 8,
 }
-WITHOUT_TORCH = {room for room, floor in FLOORS.items() if floor <= 2} | {"splits", "device"}
+WITHOUT_TORCH = {room for room, floor in FLOORS.items() if floor <= 2} | {"splits", "device", "collecting"}
 TORCH = {"torch", "lightning_fabric"}
 
 

@@ -11,8 +11,8 @@ from mien.errors import ProbeMismatch, ProbeNotFound, RecordingError
 from mien.labels import UNSURE
 from mien.probe import Chirp, PureTones
 from mien.recognizer import Recognizer, recordings_in
-from mien.recognizer.hearing import heard_quality
 from mien.recording import Recording, write_recording
+from mien.sensing.quality import heard_quality
 
 
 @pytest.fixture(scope="module", params=["facer", "mien"])

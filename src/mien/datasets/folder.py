@@ -8,6 +8,7 @@ from typing import Any
 
 from mien.errors import StudyError
 from mien.files import storing
+from mien.sound_files import sidecar_path
 
 LOCK_FILE = ".lock"
 
@@ -44,6 +45,26 @@ def check_identifiers(**identifiers: Any) -> None:
     for name, value in identifiers.items():
         if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
             raise StudyError(f"{name} is {value!r}; text of letters, digits and hyphens such as '001' is needed")
+
+
+def take_stem(subject: str, session: str, take: str) -> str:
+    """Return what the names of a take's files begin with, relative to the study.
+
+    Example:
+        >>> take_stem("001", "01", "0003")
+        'sub-001/ses-01/sub-001_ses-01_take-0003'
+    """
+    return f"sub-{subject}/ses-{session}/sub-{subject}_ses-{session}_take-{take}"
+
+
+def remove_take_files(sound: Path) -> None:
+    """Remove a take's sound, its sidecar, and labels, landmarks and video, which share its stem."""
+    for entry in (sound, sidecar_path(sound)):
+        entry.unlink(missing_ok=True)
+    stem = sound.stem.removesuffix("_echo")
+    if stem != sound.stem and sound.parent.is_dir():
+        for beside in sound.parent.glob(f"{stem}_*"):
+            beside.unlink(missing_ok=True)
 
 
 def is_leftover(name: str) -> bool:

@@ -5,12 +5,11 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from mien.datasets.folder import check_identifiers, lock
+from mien.datasets.folder import check_identifiers, lock, remove_take_files
 from mien.datasets.study import TAKES_FILE, inside, read_header, read_participants
 from mien.datasets.tables import REQUIRED, format_rows, read_table
 from mien.errors import StudyError
 from mien.files import write_text
-from mien.sound_files import sidecar_path
 
 
 def forget(path: Path | str, subject: str) -> int:
@@ -55,12 +54,6 @@ def _remove_files(path: Path, folder: Path, files: list[Path]) -> None:
     if folder.is_dir() and not folder.is_symlink():
         shutil.rmtree(folder)
     for file in files:
-        for entry in (file, sidecar_path(file)):
-            entry.unlink(missing_ok=True)
-        # Labels, landmarks and video share the stem: sub-001_ses-01_take-0001_*.
-        stem = file.stem.removesuffix("_echo")
-        if stem != file.stem and file.parent.is_dir():
-            for beside in file.parent.glob(f"{stem}_*"):
-                beside.unlink(missing_ok=True)
+        remove_take_files(file)
         with suppress(OSError):
             file.parent.rmdir()

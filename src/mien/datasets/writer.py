@@ -2,14 +2,22 @@
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from io import FileIO
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from mien.datasets.folder import LOCK_FILE, check_identifiers, is_leftover, lock, remove_leftovers
+from mien.datasets.folder import (
+    LOCK_FILE,
+    check_identifiers,
+    is_leftover,
+    lock,
+    remove_leftovers,
+    remove_take_files,
+    take_stem,
+)
+from mien.datasets.growing import GrowingTable
 from mien.datasets.study import (
     PARTICIPANTS_FILE,
     STUDY_FILE,
@@ -22,7 +30,7 @@ from mien.datasets.study import (
 )
 from mien.datasets.tables import KEY, MASKS, REQUIRED, describe_key, format_cell, format_rows, is_quantity, read_table
 from mien.errors import ProbeMismatch, StorageError, StudyError
-from mien.files import storing, write_json, write_text
+from mien.files import write_json, write_text
 from mien.labels import UNKNOWN
 from mien.probe import Probe, describe, probe_to_json
 from mien.progress import talk
@@ -30,45 +38,6 @@ from mien.recording import Recording, high_pass_hz, write_recording
 from mien.sound_files import sidecar_path
 
 _COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
-
-
-@dataclass(slots=True)
-class _Lines:
-    """A table in memory, and which of its columns are in the file's header."""
-
-    path: Path
-    columns: list[str]
-    rows: list[dict[str, str]] = field(default_factory=list)
-
-    def rewrite(self) -> None:
-        write_text(self.path, format_rows(self.columns, self.rows))
-
-    def append(self, row: dict[str, str]) -> None:
-        """Add a row to the file and flush it; a column that is new rewrites the whole table."""
-        new = [name for name in row if name not in self.columns]
-        if new:
-            # The digest stays last: a line that breaks off within it is known as broken by its length.
-            kept = [name for name in self.columns if name != "sha256"]
-            columns = kept + [name for name in new if name != "sha256"] + ["sha256"] * ("sha256" in self.columns + new)
-            write_text(self.path, format_rows(columns, [*self.rows, row]))
-            self.columns = columns
-        else:
-            _append_flushed(self.path, format_rows(self.columns, [row], header=False).encode())
-        self.rows.append(row)
-
-
-def _append_flushed(path: Path, line: bytes) -> None:
-    with storing(path), FileIO(path, "ab") as stream:
-        before = os.fstat(stream.fileno()).st_size
-        try:
-            # A full disk may take a part first and refuse only the rest.
-            written = 0
-            while written < len(line):
-                written += stream.write(line[written:])
-            os.fsync(stream.fileno())
-        except OSError:
-            os.ftruncate(stream.fileno(), before)
-            raise
 
 
 class StudyWriter:
@@ -120,7 +89,7 @@ class StudyWriter:
         self.done = {tuple(row[name] for name in KEY) for row in self._takes.rows}
         """The takes that the study holds: (subject, session, take)."""
 
-    def _begin_or_resume(self, header: StudyHeader, resume: bool) -> tuple[_Lines, _Lines]:
+    def _begin_or_resume(self, header: StudyHeader, resume: bool) -> tuple[GrowingTable, GrowingTable]:
         present = sorted(entry.name for entry in self.path.iterdir() if entry.name != LOCK_FILE)
         present = [name for name in present if not is_leftover(name)]
         if STUDY_FILE in present:
@@ -129,8 +98,8 @@ class StudyWriter:
             return self._resumed(header)
         if present:
             raise StudyError(f"{self.path} is not empty ({present[0]} is in it); a new study needs a folder of its own")
-        takes = _Lines(self.path / TAKES_FILE, [*REQUIRED, "quality", "sha256"])
-        participants = _Lines(self.path / PARTICIPANTS_FILE, ["subject"])
+        takes = GrowingTable(self.path / TAKES_FILE, [*REQUIRED, "quality", "sha256"])
+        participants = GrowingTable(self.path / PARTICIPANTS_FILE, ["subject"])
         values = header.model_dump(exclude_none=True)
         # study.json comes last: a folder without it is no study, and is begun anew.
         takes.rewrite()
@@ -138,7 +107,7 @@ class StudyWriter:
         write_json(self.path / STUDY_FILE, values)
         return takes, participants
 
-    def _resumed(self, header: StudyHeader) -> tuple[_Lines, _Lines]:
+    def _resumed(self, header: StudyHeader) -> tuple[GrowingTable, GrowingTable]:
         found, _ = read_header(self.path)
         for name, wanted in header.model_dump(mode="json").items():
             begun = getattr(found, name)
@@ -150,15 +119,25 @@ class StudyWriter:
                 )
         remove_leftovers(self.path)
         takes = read_table(self.path / TAKES_FILE, REQUIRED)
-        lines = _Lines(takes.path, list(takes.columns), list(takes.rows))
+        lines = GrowingTable(takes.path, list(takes.columns), list(takes.rows))
         if takes.torn is not None:
             talk.print(note_of_torn(takes), highlight=False, markup=False)
         if takes.torn is not None or not takes.ended:
             lines.rewrite()
         people = read_participants(self.path)
         if people is None:
-            return lines, _Lines(self.path / PARTICIPANTS_FILE, ["subject"])
-        return lines, _Lines(people.path, list(people.columns), list(people.rows))
+            return lines, GrowingTable(self.path / PARTICIPANTS_FILE, ["subject"])
+        return lines, GrowingTable(people.path, list(people.columns), list(people.rows))
+
+    @property
+    def subjects(self) -> frozenset[str]:
+        """Return who is entered in `participants.tsv`."""
+        return frozenset(row["subject"] for row in self._participants.rows)
+
+    @property
+    def sounds(self) -> Iterator[Path]:
+        """Yield the sound file of every take."""
+        return (inside(self.path, row["path"]) for row in self._takes.rows)
 
     def add_participant(self, subject: str, **facts: Any) -> None:
         """Enter a person, or replace what was known of them.
@@ -192,19 +171,54 @@ class StudyWriter:
             RecordingError: samples that cannot be stored, see `write_recording`.
             StorageError: the disk cannot take it; the study is as it was before.
         """
-        self._require_open()
         row = self._row(recording, subject, session, take, expression, columns)
+        self._store(recording, row, partial(self._takes.append, row))
+        self.done.add((subject, session, take))
+
+    def replace_take(
+        self,
+        replaced: str,
+        recording: Recording,
+        subject: str,
+        session: str,
+        take: str,
+        expression: str | None,
+        **columns: Any,
+    ) -> None:
+        """Store a take in place of another one of the same session, which is then removed with all that lies beside it.
+
+        After any crash the study holds the one or the other.
+
+        Args:
+            replaced: identifier of the take that goes; the new one needs another.
+            recording, subject, session, take, expression, columns: as for `add_take`.
+
+        Raises:
+            StudyError: no such take to replace, or as `add_take`.
+            ProbeMismatch, RecordingError, StorageError: as `add_take`; the study is as it was before.
+        """
+        row = self._row(recording, subject, session, take, expression, columns)
+        key = (subject, session, replaced)
+        gone = next((other for other in self._takes.rows if tuple(other[name] for name in KEY) == key), None)
+        if gone is None:
+            raise StudyError(f"{self.path} has no take {replaced} of subject {subject}, session {session} to replace")
+        self._store(recording, row, partial(self._takes.replace, gone, row))
+        self.done.discard(key)
+        self.done.add((subject, session, take))
+        remove_take_files(inside(self.path, gone["path"]))
+
+    def _store(self, recording: Recording, row: dict[str, str], enter: Callable[[], None]) -> None:
+        """Write a take's sound, fill in what follows from it, and enter its row."""
         target = inside(self.path, row["path"])
         try:
             sidecar = write_recording(recording, target, keep_audible=self.keep_audible)
             row["quality"] = ";".join(sidecar.quality) or "ok"
             row["sha256"] = str(sidecar.sha256)
-            self._takes.append(row)
+            enter()
         except StorageError:
             for written in (target, sidecar_path(target)):
                 written.unlink(missing_ok=True)
             raise
-        self.done.add((subject, session, take))
 
     def _row(
         self,
@@ -215,6 +229,7 @@ class StudyWriter:
         expression: str | None,
         columns: Mapping[str, Any],
     ) -> dict[str, str]:
+        self._require_open()
         check_identifiers(subject=subject, session=session, take=take)
         if recording.probe != self.probe or recording.rate_hz != self.probe.rate_hz:
             found = describe(recording.probe) if recording.probe else "no known probe"
@@ -230,8 +245,7 @@ class StudyWriter:
         }
         if (subject, session, take) in self.done:
             raise StudyError(f"{self.path} has {describe_key(row)} already; give the take another number")
-        folder, stem = f"sub-{subject}/ses-{session}", f"sub-{subject}_ses-{session}_take-{take}"
-        row["path"] = f"{folder}/{stem}_echo.flac"
+        row["path"] = f"{take_stem(subject, session, take)}_echo.flac"
         for name, value in columns.items():
             if name in (*REQUIRED, "sha256", "quality"):
                 raise StudyError(f"column {name} is filled in by the study itself; leave it out")

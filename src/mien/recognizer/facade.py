@@ -27,13 +27,14 @@ from mien.learning.model_folder import (
 from mien.learning.weights import n_weights
 from mien.probe import Probe, describe, probe_from_json, probe_to_json
 from mien.recognizer.builtin import model_path
-from mien.recognizer.hearing import answers, fitting, heard_quality, refuse_other_probe
+from mien.recognizer.hearing import answers, fitting, refuse_other_probe
 from mien.recognizer.person import calibrating_rows, neutral_of, one_person
 from mien.recognizer.teaching import is_labelled, judging_rows, windows_of_rows
 from mien.recording import Recording
 from mien.sensing.features import Features, FrontEnd
 from mien.sensing.front_ends import front_end_from_json, front_end_to_json
 from mien.sensing.neutral import NeutralProfile
+from mien.sensing.quality import heard_quality
 
 if TYPE_CHECKING:
     from mien.splits import Split

@@ -9,18 +9,10 @@ import pandas as pd
 
 from mien.errors import ProbeMismatch, RecordingError
 from mien.labels import UNSURE
-from mien.probe import Chirp, Composite, Probe, describe
+from mien.probe import Probe, describe
 from mien.recording import Recording, read_recording
-from mien.sensing.echoes import echo_quality
 from mien.sensing.features import FrontEnd
 from mien.sound_files import SUBTYPES
-
-LEAST_SNR_DB = 10.0
-"""Echoes less above the noise than this, after compression, are called low-snr. Eight simulated takes each (seed 77)
-have 33 to 39 dB at level `medium`, 20 to 34 at `hard` and 11 to 24 at `wild`: what is called so lies below them all."""
-
-MOST_DRIFT_PPM = 270.0
-"""Two clocks were measured 3 to 270 ppm apart; more is called drift."""
 
 
 def refuse_other_probe(probe: Probe, expected: Probe, whose: str) -> None:
@@ -58,21 +50,6 @@ def fitting(recording: Recording, probe: Probe, n_microphones: int, front_end: F
             f"record at least {window_s:g} s, or train a model with shorter windows"
         )
     return replace(recording, probe=probe)
-
-
-def heard_quality(recording: Recording) -> tuple[str, ...]:
-    """Return what a recording says of its quality, and what listening adds: low-snr, drift.
-
-    Only a chirp's echoes are judged; of other probes, what the recording says stands.
-    """
-    probe = recording.probe
-    parts = probe.parts if isinstance(probe, Composite) else (probe,)
-    chirp = next((part for part in parts if isinstance(part, Chirp)), None)
-    if chirp is None:
-        return recording.quality
-    found = echo_quality(replace(recording, probe=chirp))
-    heard = {"low-snr": found.snr_db < LEAST_SNR_DB, "drift": abs(found.drift_ppm) > MOST_DRIFT_PPM}
-    return (*recording.quality, *(word for word, true in heard.items() if true and word not in recording.quality))
 
 
 def answers(

@@ -1,0 +1,237 @@
+"""A session: what is asked for, what is stored, and what is left of it whatever stops it."""
+
+import json
+
+import numpy as np
+import pytest
+from plays import QUICK, recording, silence
+
+from mien.collecting.protocol import Protocol
+from mien.collecting.session import Collection, Landmarks
+from mien.datasets.check import check_study
+from mien.datasets.forget import forget
+from mien.datasets.study import load_study
+from mien.errors import DeviceError, RecordingError, StorageError, StudyError
+
+
+def begin(path, subject="001", **options):
+    made = Collection(path, options.pop("protocol", QUICK), subject, now=lambda: "2025-01-02T03:04:05+00:00", **options)
+    if made.consented is None:
+        made.accept_consent()
+    return made
+
+
+def collect(collection, n_takes=None, seed=0):
+    while (prompt := collection.next_prompt()) is not None and n_takes != 0:
+        assert collection.offer(prompt, recording(seed + prompt.number)).stored
+        n_takes = None if n_takes is None else n_takes - 1
+
+
+def faults(path):
+    return [str(fault) for fault in check_study(path, progress=False)]
+
+
+@pytest.fixture
+def study(tmp_path):
+    return tmp_path / "study"
+
+
+def test_a_session_from_end_to_end(study):
+    with begin(study, about={"sex": "f", "age": 30}, device="phone") as collection:
+        collect(collection)
+        assert collection.progress.n_left == 0 and collection.progress.n_stored == 10
+    loaded = load_study(study)
+    assert loaded.origin == "collected" and faults(study) == []
+    assert loaded.table.groupby("mask")["expression"].value_counts().to_dict() == {
+        (mask, word): n for mask in ("open", "mask") for word, n in (("neutral", 1), ("anger", 2), ("happiness", 2))
+    }
+    assert set(loaded.table["neutral_until_s"]) == {0.15} and set(loaded.table["device"]) == {"phone"}
+    assert set(loaded.table["sex"]) == {"f"} and loaded.recording(3).facts["expression"] in ("anger", "happiness")
+
+
+def test_nothing_is_stored_without_consent(study):
+    with Collection(study, QUICK, "001") as collection:
+        with pytest.raises(StudyError, match="without consent"):
+            collection.store(collection.next_prompt(), recording())
+    assert not list(study.rglob("*.flac")) and "001" not in (study / "participants.tsv").read_text()
+
+
+def test_consent_is_written_down(study):
+    with begin(study):
+        pass
+    record = json.loads((study / "sub-001/ses-01/sub-001_ses-01_session.json").read_text())
+    assert record["consent"] == {"text": QUICK.consent, "accepted": "2025-01-02T03:04:05+00:00"}
+
+
+def test_resuming_keeps_the_order_and_goes_on_where_it_stopped(study):
+    with begin(study, seed=5) as collection:
+        planned = list(collection._agenda.plan.values())
+        collect(collection, 4)
+    with pytest.raises(StudyError, match="begun before; --resume"):
+        Collection(study, QUICK, "001")
+    with Collection(study, None, "001", resume=True) as again:
+        assert again.consented and again.seed == 5 and again.next_prompt().number == 5
+        assert list(again._agenda.plan.values()) == planned
+        collect(again)
+    assert len(load_study(study)) == 10 and faults(study) == []
+
+
+def test_resuming_otherwise_is_refused(study):
+    with begin(study, seed=5) as collection:
+        collect(collection, 1)
+    other = QUICK.model_copy(update={"n_takes": 3})
+    with pytest.raises(StudyError, match="begun with n_takes 2 and cannot be resumed with 3"):
+        Collection(study, other, "001", resume=True)
+    with pytest.raises(StudyError, match="begun with seed 5"):
+        Collection(study, QUICK, "001", seed=6, resume=True)
+    with pytest.raises(StudyError, match="filtered out; leave out --keep-audible"):
+        Collection(study, QUICK, "001", resume=True, keep_audible=True)
+
+
+def test_two_collectors_do_not_meet(study):
+    with begin(study) as collection:
+        for subject, resume in (("001", False), ("001", True), ("002", False)):
+            with pytest.raises(StudyError, match="being written by another process; wait"):
+                Collection(study, QUICK, subject, resume=resume)
+        collect(collection, 1)
+    with begin(study, "002") as other:
+        collect(other, 1)
+    assert len(load_study(study)) == 2
+
+
+def test_bad_takes_are_asked_for_again_and_then_kept_with_their_words(study):
+    with begin(study) as collection:
+        prompt = collection.next_prompt()
+        loud = recording(1, probe_level=3.0)
+        loud = type(loud)(np.clip(loud.samples, -1, 1), loud.rate_hz, loud.probe)
+        for attempt in (1, 2):
+            assert collection.next_prompt().attempt == attempt
+            outcome = collection.offer(collection.next_prompt(), loud)
+            assert not outcome.stored and "clipped" in outcome.quality and "overdriven" in outcome.message
+        assert collection.offer(collection.next_prompt(), loud).stored
+        assert collection.next_prompt().number == prompt.number + 1 and collection.next_prompt().attempt == 1
+    assert "clipped" in load_study(study).table["quality"][0]
+    assert all(fault.startswith("warning") for fault in faults(study))
+
+
+def test_a_probe_that_is_never_heard_ends_it(study):
+    with begin(study) as collection:
+        for _ in range(2):
+            assert collection.offer(collection.next_prompt(), silence()).quality == ("no-probe",)
+        with pytest.raises(DeviceError, match="was recorded 3 times and the probe was not heard.*mien probe"):
+            collection.offer(collection.next_prompt(), silence())
+    assert len(load_study(study)) == 0
+
+
+def test_a_take_made_anew_replaces_the_old_one(study):
+    with begin(study) as collection:
+        assert collection.redo_last() is None
+        collect(collection, 3)
+        before = {path.name for path in study.rglob("*_echo.*")}
+        assert (collection.redo_last().number, collection.redo_last().number) == (3, 3)
+        collection.skip(collection.next_prompt())
+        assert {path.name for path in study.rglob("*_echo.*")} == before, "skipping keeps what there was"
+        prompt = collection.redo_last()
+        landmarks = Landmarks(np.arange(2.0), np.zeros((2, 468, 3)), (640, 480))
+        collection.store(prompt, recording(77), landmarks=landmarks)
+        assert collection.next_prompt().number == 4
+    table = load_study(study).table
+    assert list(table["take"]) == ["0001", "0002", "0003-2"] and faults(study) == []
+    assert not list(study.rglob("*take-0003_*")) and len(list(study.rglob("*take-0003-2_landmarks.npz"))) == 1
+    with begin(study, resume=True) as again:
+        assert again.redo_last().take == "0003-3"
+
+
+def test_what_was_skipped_stays_skipped_until_it_is_made(study):
+    with begin(study) as collection:
+        collect(collection, 2)
+        collection.skip(collection.next_prompt())
+    with begin(study, resume=True) as again:
+        assert again.progress.n_skipped == 1 and again.next_prompt().number == 4
+        assert again.redo_last().take == "0003"
+        collect(again)
+        assert again.progress.n_stored == 10 and again._record.skipped == []
+
+
+def test_another_take_than_the_due_one_is_refused(study):
+    with begin(study) as collection:
+        first = collection.next_prompt()
+        collect(collection, 1)
+        for attempt in (collection.skip, lambda prompt: collection.store(prompt, recording())):
+            with pytest.raises(StudyError, match="take 0001 was given, 0002 is due"):
+                attempt(first)
+
+
+def test_samples_that_cannot_be_stored_are_refused(study):
+    with begin(study) as collection:
+        collect(collection, 1)
+        prompt = collection.next_prompt()
+        wrong = recording()
+        wrong.samples[0, 5] = np.nan
+        with pytest.raises(RecordingError, match="no numbers"):
+            collection.offer(prompt, wrong)
+        two = type(wrong)(np.repeat(recording().samples, 2, axis=0), wrong.rate_hz, wrong.probe)
+        with pytest.raises(RecordingError, match="has 2 channels, those of .* have 1"):
+            collection.offer(prompt, two)
+        collect(collection, 1)
+    assert len(load_study(study)) == 2 and faults(study) == []
+
+
+def test_what_a_crash_leaves_is_removed_at_resuming(study):
+    with begin(study) as collection:
+        collect(collection, 2)
+    folder = study / "sub-001/ses-01"
+    rows = (study / "takes.tsv").read_text().splitlines(keepends=True)
+    (study / "takes.tsv").write_text("".join(rows[:-1]) + rows[-1][:20])
+    (folder / ".sub-001_ses-01_take-0003_echo-abcdefgh.tmp.flac").write_bytes(b"half")
+    (folder / "sub-001_ses-01_take-0003_landmarks.npz").write_bytes(b"orphan")
+    with begin(study, resume=True) as again:
+        assert again.next_prompt().number == 2 and len(list(folder.iterdir())) == 3
+        collect(again)
+    assert len(load_study(study)) == 10 and faults(study) == []
+
+
+def test_forgetting_leaves_nothing_of_a_person(study):
+    for subject in ("001", "002"):
+        with begin(study, subject, about={"name": "Jo"} if subject == "001" else {}) as collection:
+            collect(collection, 1)
+    assert forget(study, "001") == 1
+    left = [path for path in study.rglob("*") if "sub-001" in path.name]
+    assert left == [] and b"Jo" not in b"".join(path.read_bytes() for path in study.rglob("*.*") if path.is_file())
+    assert list(load_study(study).table["subject"]) == ["002"]
+
+
+def test_a_full_disk_loses_nothing(study, monkeypatch):
+    with begin(study) as collection:
+        collect(collection, 2)
+        prompt = collection.next_prompt()
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("mien.files.os.fsync", full)
+            with pytest.raises(StorageError, match="the disk is full; free space"):
+                collection.offer(prompt, recording(3), landmarks=Landmarks(np.zeros(1), np.zeros((1, 468, 3)), (1, 1)))
+        assert collection.next_prompt() == prompt and len(list(study.rglob("*take-0003*"))) == 0
+        collect(collection)
+    assert len(load_study(study)) == 10 and faults(study) == []
+
+
+def test_a_study_of_another_make_is_refused(study):
+    study.mkdir()
+    (study / "letter.txt").write_text("dear")
+    with pytest.raises(StudyError, match="not empty"):
+        Collection(study, QUICK, "001")
+    with pytest.raises(StudyError, match="identifier|letters, digits"):
+        Collection(study, QUICK, "../001")
+
+
+def test_a_study_takes_other_protocols_of_the_same_probe(study):
+    with begin(study) as collection:
+        collect(collection, 1)
+    with begin(study, "002", protocol=Protocol(expressions=("fear",), n_takes=1, duration_s=0.5, neutral_s=0.1)):
+        pass
+    low = Protocol(probe={"kind": "chirp", "low_hz": 17_000, "high_hz": 20_000})
+    with pytest.raises(StudyError, match="probe.low_hz 19000.* cannot be resumed with 17000"):
+        begin(study, "003", protocol=low)
