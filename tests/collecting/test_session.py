@@ -193,11 +193,11 @@ def test_what_a_crash_leaves_is_removed_at_resuming(study):
 
 def test_forgetting_leaves_nothing_of_a_person(study):
     for subject in ("001", "002"):
-        with begin(study, subject, about={"name": "Jo"} if subject == "001" else {}) as collection:
+        with begin(study, subject, about={"name": "Josephine"} if subject == "001" else {}) as collection:
             collect(collection, 1)
     assert forget(study, "001") == 1
     left = [path for path in study.rglob("*") if "sub-001" in path.name]
-    assert left == [] and b"Jo" not in b"".join(path.read_bytes() for path in study.rglob("*.*") if path.is_file())
+    assert left == [] and b"Josephine" not in b"".join(path.read_bytes() for path in study.rglob("*.*") if path.is_file())
     assert list(load_study(study).table["subject"]) == ["002"]
 
 

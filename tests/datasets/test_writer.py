@@ -190,7 +190,7 @@ def test_a_full_disk_at_any_moment_leaves_the_study_as_it_was(study_path, monkey
 
 
 def test_a_disk_that_takes_half_a_line_keeps_none_of_it(study_path, monkeypatch):
-    from mien.datasets import writer as module
+    from mien.datasets import growing as module
 
     class HalfFull(module.FileIO):
         full = False
