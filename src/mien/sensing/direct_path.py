@@ -64,6 +64,22 @@ def direct_part(spectra: np.ndarray, grid: PeriodGrid, gate: RangeGate) -> np.nd
     return (spectra @ analysis) @ synthesis
 
 
+def template_basis(template: np.ndarray, grid: PeriodGrid) -> np.ndarray:
+    """Return (channel 2 freq) a (channel freq) template and, to first order, its shift in time."""
+    slope = (grid.freq_hz - grid.chirp.center_hz) / grid.chirp.bandwidth_hz
+    return np.stack([template, slope * template], axis=1)
+
+
+def template_scale(within: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Return (channel period 2) how much of a (channel 2 freq) basis lies in (channel period freq) spectra."""
+    adjoint = basis.conj().swapaxes(-1, -2)
+    normal = basis @ adjoint
+    # A channel that is silent has no template; the ridge, far below rounding, then makes its scale zero.
+    ridge = 1e-14 * np.trace(normal, axis1=-2, axis2=-1).real + np.finfo(float).tiny
+    normal = normal + ridge[:, None, None] * np.eye(2)
+    return np.linalg.solve(normal.swapaxes(-1, -2), (within @ adjoint).swapaxes(-1, -2)).swapaxes(-1, -2)
+
+
 def remove_direct_path(
     spectra: np.ndarray, grid: PeriodGrid, gate: RangeGate, reference: np.ndarray | None = None
 ) -> tuple[np.ndarray, float]:
@@ -84,15 +100,8 @@ def remove_direct_path(
     within = direct_part(spectra, grid, gate)
     template = within.mean(axis=1) if reference is None else reference
     template_within = template if reference is None else direct_part(reference, grid, gate)
-    slope = (grid.freq_hz - grid.chirp.center_hz) / grid.chirp.bandwidth_hz
-    basis = np.stack([template_within, slope * template_within], axis=1)
-    shape = np.stack([template, slope * template], axis=1)
-    adjoint = basis.conj().swapaxes(-1, -2)
-    normal = basis @ adjoint
-    # A channel that is silent has no template; the ridge, far below rounding, then makes its scale zero.
-    ridge = 1e-14 * np.trace(normal, axis1=-2, axis2=-1).real + np.finfo(float).tiny
-    normal = normal + ridge[:, None, None] * np.eye(2)
-    scale = (np.linalg.solve(normal.swapaxes(-1, -2), (within @ adjoint).swapaxes(-1, -2))).swapaxes(-1, -2)
+    basis, shape = template_basis(template_within, grid), template_basis(template, grid)
+    scale = template_scale(within, basis)
     before = float(np.sum(np.abs(within) ** 2))
     after = float(np.sum(np.abs(within - scale @ basis) ** 2))
     floor = np.finfo(float).eps ** 2 * before + np.finfo(float).tiny

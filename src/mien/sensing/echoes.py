@@ -104,21 +104,29 @@ class EchoQuality:
     n_periods: int
 
 
+def late_delays_s(grid: PeriodGrid, gate: RangeGate) -> np.ndarray:
+    """Return delays after the gate that no sweep overlaps: there, what stands still is clutter, what changes noise."""
+    first_s, last_s = gate.delay_s(gate.far_m) + 0.004, max(grid.chirp.period_s / 2, 0.008)
+    return np.arange(first_s, last_s, 0.5 / grid.chirp.bandwidth_hz)
+
+
+def snr_db(signal: float, noise: float) -> float:
+    """Return the power of echoes over that of noise, given that of echoes with noise and of noise, in decibels."""
+    tiny = np.finfo(float).tiny
+    return float(10 * np.log10(max(signal - noise, 1e-3 * noise, tiny) / max(noise, 1e-12 * signal, tiny)))
+
+
 def quality_of_echoes(echoes: Echoes, gate: RangeGate) -> EchoQuality:
     """Return the quality of echoes already found; see `echo_quality`."""
     grid = echoes.grid
-    inside_s = gate.delay_s(gate.cells_m(grid, 1))
-    # Delays after the gate that no sweep overlaps; what stands still there is clutter, what changes is noise.
-    late_s = np.arange(
-        gate.delay_s(gate.far_m) + 0.004, max(grid.chirp.period_s / 2, 0.008), 0.5 / grid.chirp.bandwidth_hz
-    )
-    late = compress(echoes.cleaned, grid, late_s)
+    late = compress(echoes.cleaned, grid, late_delays_s(grid, gate))
     change = np.diff(late, axis=1) / np.sqrt(2) if late.shape[1] > 1 else late
     noise = float(np.median(np.abs(change) ** 2) / np.log(2))
+    inside_s = gate.delay_s(gate.cells_m(grid, 1))
     signal = float(np.mean(np.abs(compress(echoes.cleaned, grid, inside_s)) ** 2))
     tiny = np.finfo(float).tiny
     return EchoQuality(
-        snr_db=float(10 * np.log10(max(signal - noise, 1e-3 * noise, tiny) / max(noise, 1e-12 * signal, tiny))),
+        snr_db=snr_db(signal, noise),
         peak_to_floor=echoes.sync.peak_to_floor,
         drift_ppm=echoes.sync.drift_ppm,
         cancellation_db=echoes.cancellation_db,

@@ -77,10 +77,14 @@ class Features:
 
     def images(self) -> np.ndarray:
         """Return (window channel height time) float32: complex values become real and imaginary channels."""
-        values = self.values
-        if np.iscomplexobj(values):
-            values = np.concatenate([values.real, values.imag], axis=1)
-        return np.ascontiguousarray(values, dtype=np.float32)
+        return images_of(self.values)
+
+
+def images_of(values: np.ndarray) -> np.ndarray:
+    """Return (window channel height time) float32 of windows: complex values become real and imaginary channels."""
+    if np.iscomplexobj(values):
+        values = np.concatenate([values.real, values.imag], axis=1)
+    return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def join(parts: Sequence[Features]) -> Features:

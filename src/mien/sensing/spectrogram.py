@@ -115,7 +115,7 @@ class Spectrogram:
         grid = echoes.grid
         windows = windows_of(echoes.sync.n_periods, grid.chirp.period_s, self.window_s, self.hop_s, self.from_s)
         spectra = echoes.cleaned if self.direct_path == "removed" else echoes.raw
-        freq_hz, columns = self._columns(gate_echoes(spectra, grid, gate) if self.gate else spectra, grid)
+        freq_hz, columns = self.columns(gate_echoes(spectra, grid, gate) if self.gate else spectra, grid)
         columns = np.abs(columns) if self.values == "magnitude" else columns / echoes.direct_amplitude
         columns = columns / level_of(columns)
         per_period = grid.samples_per_period / self.stft_hop_samples
@@ -128,7 +128,7 @@ class Spectrogram:
         axes = (microphones(recording), Axis("freq", "Hz", freq_hz), Axis("time", "s", time_s))
         return window_features(values, axes, self, echoes, windows)
 
-    def _columns(self, spectra: np.ndarray, grid: PeriodGrid) -> tuple[np.ndarray, np.ndarray]:
+    def columns(self, spectra: np.ndarray, grid: PeriodGrid) -> tuple[np.ndarray, np.ndarray]:
         """Return frequencies and (channel freq time) values of the whole take, columns centred in their hops."""
         freq_hz, kernel = _stft_kernel(grid, self.fft_samples)
         margin = len(kernel)
