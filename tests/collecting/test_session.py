@@ -7,11 +7,12 @@ import pytest
 from plays import QUICK, recording, silence
 
 from mien.collecting.protocol import Protocol
-from mien.collecting.session import Collection, Landmarks
+from mien.collecting.session import Collection
 from mien.datasets.check import check_study
 from mien.datasets.forget import forget
 from mien.datasets.study import load_study
 from mien.errors import DeviceError, RecordingError, StorageError, StudyError
+from mien.vision.landmarks import Landmarks
 
 
 def begin(path, subject="001", **options):
@@ -57,10 +58,19 @@ def test_nothing_is_stored_without_consent(study):
 
 
 def test_consent_is_written_down(study):
-    with begin(study):
-        pass
+    with begin(study) as collection:
+        assert collection.consent_text.startswith(QUICK.consent) and "No camera" in collection.consent_text
     record = json.loads((study / "sub-001/ses-01/sub-001_ses-01_session.json").read_text())
-    assert record["consent"] == {"text": QUICK.consent, "accepted": "2025-01-02T03:04:05+00:00"}
+    assert record["consent"] == {"text": collection.consent_text, "accepted": "2025-01-02T03:04:05+00:00"}
+
+
+def test_consent_to_less_is_none_to_more(study):
+    with begin(study) as collection:
+        collect(collection, 1)
+    with Collection(study, QUICK, "001", resume=True, camera="video") as again:
+        assert again.consented is None and "THE VIDEO IS STORED" in again.consent_text
+    with Collection(study, QUICK, "001", resume=True) as again:
+        assert again.consented
 
 
 def test_resuming_keeps_the_order_and_goes_on_where_it_stopped(study):
@@ -197,7 +207,9 @@ def test_forgetting_leaves_nothing_of_a_person(study):
             collect(collection, 1)
     assert forget(study, "001") == 1
     left = [path for path in study.rglob("*") if "sub-001" in path.name]
-    assert left == [] and b"Josephine" not in b"".join(path.read_bytes() for path in study.rglob("*.*") if path.is_file())
+    assert left == [] and b"Josephine" not in b"".join(
+        path.read_bytes() for path in study.rglob("*.*") if path.is_file()
+    )
     assert list(load_study(study).table["subject"]) == ["002"]
 
 

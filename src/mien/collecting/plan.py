@@ -206,11 +206,17 @@ class Agenda:
 
     def redo_last(self) -> bool:
         """Ask anew for the take before the next one, stored or skipped; say whether there is one."""
-        if self._redone is not None:
-            return True
+        before = self._settled_before()
+        if self._redone is None and before is not None:
+            self._redone, self._failures = before, 0
+        return self._redone is not None
+
+    @property
+    def can_redo(self) -> bool:
+        """Say whether there is a take to make anew."""
+        return self._redone is None and self._settled_before() is not None
+
+    def _settled_before(self) -> int | None:
         following = self._next_number() or len(self.plan) + 1
         settled = self.skipped | set(self.stored)
-        before = [number for number in self.plan if number < following and number in settled]
-        if before:
-            self._redone, self._failures = before[-1], 0
-        return bool(before)
+        return max((number for number in settled if number < following), default=None)

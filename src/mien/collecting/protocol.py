@@ -11,15 +11,23 @@ from mien.datasets.tables import MASKS
 from mien.errors import MienError, StudyError
 from mien.files import read_text
 from mien.labels import EXPRESSIONS, NEUTRAL, UNKNOWN
-from mien.probe import Chirp, Probe, probe_from_json, probe_to_json
+from mien.probe import Chirp, Probe, describe, probe_from_json, probe_to_json
 
 CONSENT = (
-    "The device plays a sound of 19 to 23 kHz, which most adults cannot hear, and records its echo from your face. "
-    "What is stored are these echoes, the expressions you were asked for, and the facts you give about yourself. "
-    "Speech is filtered out before anything is stored. You may stop at any time, and your takes can be removed whole, "
-    "at any time, with `mien collect STUDY --forget SUBJECT`. Do you agree to be recorded?"
+    "The device plays a sound that most adults cannot hear and records its echo from your face. What is stored are "
+    "these echoes, the expressions you were asked for, and the facts you give about yourself. You may stop at any "
+    "time, and everything of yours can be removed at any time: `mien collect STUDY --forget SUBJECT`."
 )
 """Shown before the first take unless the protocol brings a text of its own."""
+
+SPEECH_REMOVED = "What lies below the sound that is played, speech above all, is removed before anything is stored."
+SPEECH_KEPT = "SPEECH IS STORED TOO: all that the microphone hears is kept."
+CAMERA = {
+    "off": "No camera is used.",
+    "landmarks": "A camera looks at your face: the positions of points on it are stored, no images.",
+    "video": "A CAMERA FILMS YOUR FACE, AND THE VIDEO IS STORED.",
+}
+"""What is true of a session whatever its protocol's text says."""
 
 LARGEST_FILE_BYTES = 1 << 20
 MOST_TAKES = 9_999
@@ -124,6 +132,11 @@ class Protocol(BaseModel):
     def emitted(self) -> Probe:
         """Return the probe as a value."""
         return probe_from_json(self.probe)
+
+    def consent_words(self, keep_audible: bool, camera: str) -> str:
+        """Return what a person is asked to agree to: the protocol's text, then what is stored in fact."""
+        played = f"What is played: {describe(self.emitted)}."
+        return " ".join([self.consent, played, SPEECH_KEPT if keep_audible else SPEECH_REMOVED, CAMERA[camera]])
 
     def to_json(self) -> dict[str, Any]:
         """Return every field as plain JSON values."""

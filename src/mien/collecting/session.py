@@ -1,16 +1,17 @@
 """One person's session, stored take by take, to be resumed after whatever stopped it."""
 
-import io
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-import numpy as np
-
+from mien.collecting.outcome import Outcome, judged, remedy
 from mien.collecting.plan import Agenda, Progress, Prompt, number_and_version, take_name
 from mien.collecting.protocol import Protocol
 from mien.collecting.record import SessionRecord, new_record, read_record, record_path, write_record
@@ -18,66 +19,15 @@ from mien.datasets.folder import LOCK_FILE, check_identifiers, lock, take_stem
 from mien.datasets.study import STUDY_FILE, read_header
 from mien.datasets.writer import StudyWriter
 from mien.errors import DeviceError, RecordingError, StudyError
-from mien.files import write_bytes
-from mien.recording import Recording, quality_of
-from mien.sensing.quality import judged_quality
-from mien.sound_files import QUALITY_WORDS, read_sidecar
-
-BAD = ("clipped", "dropout", "low-snr", "no-probe")
-"""Quality for which a take is asked for again. A clock that drifts will drift again, and is followed."""
-
-REMEDIES = {
-    "clipped": "the microphone was overdriven: lower the volume or the microphone's gain",
-    "dropout": "sound was lost: close other programs",
-    "low-snr": "the echo is weak: hold the device 25 to 50 cm from the face, raise the volume, or find a quieter place",
-    "no-probe": "the probe was not heard: check the volume, and that nothing covers loudspeaker or microphone",
-}
+from mien.files import write_atomically, write_bytes
+from mien.recording import Recording
+from mien.sound_files import read_sidecar
+from mien.vision.landmarks import Landmarks
 
 
 def local_time() -> str:
     """Return the time of day as it stands in a study."""
     return datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a take that was offered.
-
-    Args:
-        stored: whether it is in the study; if not, it is asked for again.
-        quality: what is wrong with it; empty is ok.
-        message: the same for a person, on one line.
-    """
-
-    stored: bool
-    quality: tuple[str, ...]
-    message: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Landmarks:
-    """A face seen while a take was recorded.
-
-    Args:
-        time_s: (frame) from the start of the take.
-        points: (frame point xyz) float32, in parts of the image's width and height; NaN where no face was seen.
-        size: width and height of the image in pixels.
-    """
-
-    time_s: np.ndarray
-    points: np.ndarray
-    size: tuple[int, int]
-
-    def to_bytes(self) -> bytes:
-        """Return the content of a `_landmarks.npz`."""
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            time_s=self.time_s.astype(np.float64),
-            points=self.points.astype(np.float32),
-            size=np.array(self.size, np.int64),
-        )
-        return buffer.getvalue()
 
 
 class Collection:
@@ -94,6 +44,7 @@ class Collection:
         keep_audible: store speech too; it is written into the study.
         about: what is known of the person, for `participants.tsv`.
         device: what the takes are recorded with.
+        camera: "off", "landmarks" or "video", as the person is told before they agree.
         now: tells the time that is written down.
 
     Raises:
@@ -115,11 +66,13 @@ class Collection:
         keep_audible: bool = False,
         about: Mapping[str, Any] | None = None,
         device: str | None = None,
+        camera: Literal["off", "landmarks", "video"] = "off",
         now: Callable[[], str] = local_time,
     ) -> None:
         self.study, self.subject, self.session = Path(study), subject, session
         self.device, self._about, self._now = device, dict(about or {}), now
         check_identifiers(subject=subject, session=session)
+        self._stored_otherwise = keep_audible, camera
         self._path = record_path(self.study, subject, session)
         self._refuse_busy()
         begun = self._path.exists()
@@ -182,12 +135,13 @@ class Collection:
     @property
     def consent_text(self) -> str:
         """Return what a person has to agree to before the first take."""
-        return self.protocol.consent
+        return self.protocol.consent_words(*self._stored_otherwise)
 
     @property
     def consented(self) -> str | None:
-        """Return when the person agreed, or None."""
-        return self._record.consent.accepted if self._record.consent else None
+        """Return when the person agreed to these very words, or None."""
+        consent = self._record.consent
+        return consent.accepted if consent and consent.text == self.consent_text else None
 
     def accept_consent(self) -> None:
         """Write down that the person agreed, to which words and when; without it nothing is stored.
@@ -230,18 +184,17 @@ class Collection:
             DeviceError: the probe was not heard, time after time.
             StudyError, RecordingError, ProbeMismatch, StorageError: as `store`.
         """
-        judged = self._judged(prompt, recording)
-        bad = [word for word in judged.quality if word in BAD]
-        told = "; ".join(REMEDIES[word] for word in bad)
-        if bad and self._agenda.note_failed():
-            return Outcome(False, judged.quality, told)
-        if "no-probe" in bad:
+        heard = self._judged(prompt, recording)
+        told = remedy(heard.quality)
+        if told and self._agenda.note_failed():
+            return Outcome(False, heard.quality, told)
+        if "no-probe" in heard.quality:
             raise DeviceError(
-                f"take {prompt.take} was recorded {prompt.attempt} times and {REMEDIES['no-probe']}; see what "
+                f"take {prompt.take} was recorded {prompt.attempt} times and {told}; see what "
                 "`mien probe` says of the device. Takes so far are kept, --resume goes on"
             )
-        self._store(prompt, judged, **known)
-        return Outcome(True, judged.quality, told and f"stored as it is; {told}")
+        self._store(prompt, heard, **known)
+        return Outcome(True, heard.quality, told and f"stored as it is; {told}")
 
     def store(self, prompt: Prompt, recording: Recording, **known: Any) -> None:
         """Store a take whatever its quality, which is judged and written down.
@@ -250,7 +203,7 @@ class Collection:
             prompt: what was asked for, as `next_prompt` said.
             recording: of the protocol's probe, or without one.
             known: `neutral_until_s`, when the expression's word appeared (else as the prompt says); `start`, the time
-                of day; `landmarks`; further columns of `takes.tsv`.
+                of day; `landmarks`; `video`, a file that is moved into the study; further columns of `takes.tsv`.
 
         Raises:
             StudyError: no consent, another take is due, or the session was closed.
@@ -263,12 +216,7 @@ class Collection:
     def _judged(self, prompt: Prompt, recording: Recording) -> Recording:
         self._require(prompt)
         self._require_channels(recording)
-        if not np.isfinite(recording.samples).all():
-            raise RecordingError(f"take {prompt.take} holds samples that are no numbers; record it again")
-        judged = replace(recording, probe=recording.probe or self._writer.probe)
-        seen = quality_of(judged.samples, judged.rate_hz, judged.probe)
-        words = {*judged.quality, *seen, *judged_quality(judged)}
-        return replace(judged, quality=tuple(word for word in QUALITY_WORDS if word in words))
+        return judged(recording, self._writer.probe)
 
     def _require(self, prompt: Prompt) -> None:
         if self.consented is None:
@@ -294,6 +242,7 @@ class Collection:
         neutral_until_s: float | None = None,
         start: str | None = None,
         landmarks: Landmarks | None = None,
+        video: Path | None = None,
         **columns: Any,
     ) -> None:
         columns |= {
@@ -307,25 +256,41 @@ class Collection:
         who = {"subject": self.subject, "session": self.session, "expression": prompt.expression}
         facts = dict(recording.facts) | who | {name: value for name, value in columns.items() if value is not None}
         recording = replace(recording, facts=facts)
-        beside = self.study / f"{take_stem(*self._key, prompt.take)}_landmarks.npz"
-        if landmarks is not None:
-            write_bytes(beside, landmarks.to_bytes())
-        version = self._agenda.stored.get(prompt.number)
-        arguments = (recording, *self._key, prompt.take, prompt.expression)
-        try:
+        with self._beside(prompt.take, landmarks, video):
+            version = self._agenda.stored.get(prompt.number)
+            arguments = (recording, *self._key, prompt.take, prompt.expression)
             if version is None:
                 self._writer.add_take(*arguments, **columns)
             else:
                 self._writer.replace_take(take_name(prompt.number, version), *arguments, **columns)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
         self._agenda.note_stored(prompt)
         self._forget_skip(prompt.number)
+
+    @contextmanager
+    def _beside(self, take: str, landmarks: Landmarks | None, video: Path | None) -> Iterator[None]:
+        """Write what a camera saw of a take before its row is entered, and remove it where that fails."""
+        stem = take_stem(*self._key, take)
+        points, film = (self.study / f"{stem}_{name}" for name in ("landmarks.npz", "video.mp4"))
+        try:
+            if landmarks is not None:
+                write_bytes(points, landmarks.to_bytes())
+            if video is not None:
+                write_atomically(film, partial(shutil.copyfile, video))
+                video.unlink()
+            yield
+        except BaseException:
+            points.unlink(missing_ok=True)
+            film.unlink(missing_ok=True)
+            raise
 
     def _forget_skip(self, number: int) -> None:
         if number in self._record.skipped:
             self._update(skipped=sorted(self._agenda.skipped))
+
+    @property
+    def can_redo(self) -> bool:
+        """Say whether there is a take to make anew."""
+        return self._agenda.can_redo
 
     def skip(self, prompt: Prompt) -> None:
         """Leave a take out, now and after resuming; one that was to be made anew stays as it was.
