@@ -21,6 +21,10 @@ from mien.errors import DeviceError
 QUEUE_S = 4.0
 """How much sound waits for a listener that is late; what comes then is lost, and said so."""
 
+BUFFER_S = 0.1
+"""Asked of the card in each direction. Blocks come as soon as they are recorded, so that only the way from loudspeaker
+to listener is longer; with the 35 ms that sound systems call high, a busy machine loses samples."""
+
 FADE_OUT_S = 0.1
 STALLED_S = 5.0
 """A card that delivers nothing for so long was unplugged, or its sound system died."""
@@ -170,7 +174,7 @@ class SoundCard:
             return waiting.get(timeout=STALLED_S)
         except queue.Empty:
             raise DeviceError(
-                f"{self.name} has delivered no sound for {STALLED_S:g} s; was it unplugged, or taken by another program?"
+                f"{self.name} delivered no sound for {STALLED_S:g} s; was it unplugged, or taken by another program?"
             ) from None
 
     def _refuse_too_few_channels(self) -> None:
@@ -189,7 +193,7 @@ class SoundCard:
                 device=(self.pair.microphone.index, self.pair.loudspeaker.index),
                 channels=(self.n_channels, self._n_outputs()),
                 dtype="float32",
-                latency="high",
+                latency=BUFFER_S,
                 callback=self._exchange,
             )
         except self._module.PortAudioError as error:

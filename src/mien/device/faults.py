@@ -183,7 +183,7 @@ def find_resampling(samples: np.ndarray, pulses: Pulses) -> str | None:
     if abs(slow) > _PACE and abs(trend) * 20_000 > _PACE_S:
         pace = f"{abs(50 * slow):.2f} % too {'slow' if slow > 0 else 'fast'}"
         return f"the sweep runs {pace}: resampled, or labelled with a wrong rate"
-    wall_hz = _wall_hz(pulses)
+    wall_hz = find_wall_hz(pulses)
     if wall_hz is not None:
         rate_hz = min(_STANDARD_RATES_HZ, key=lambda rate: abs(rate / 2 - wall_hz))
         cause = f", as after resampling through {rate_hz} Hz" if abs(rate_hz / 2 - wall_hz) < 0.04 * wall_hz else ""
@@ -228,7 +228,7 @@ def mirror_to_floor(samples: np.ndarray, pulses: Pulses, half_rate_hz: float) ->
     return peak_to_floor(envelope, peak, side)
 
 
-def _wall_hz(pulses: Pulses) -> float | None:
+def find_wall_hz(pulses: Pulses) -> float | None:
     """Return where the response falls by 32 dB within 600 Hz, for good, at most at 95 % of half the rate."""
     frequency_hz, power = response(pulses)
     top_hz = min(pulses.sweep.high_hz, pulses.rate_hz / 2)
