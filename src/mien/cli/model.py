@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.options import FrontEnd, Jobs, Json, ModelPath, Options, OutModel, Resume, Seed, StudyPath
 from mien.terminal import parsed_front_end, print_json, refuse_finished, say, show_model
+
+if TYPE_CHECKING:
+    from mien.recognizer import Recognizer
 
 
 def train(
@@ -100,32 +103,88 @@ def calibrate(
 
 def recognize(
     model: ModelPath,
-    file: Annotated[Path, typer.Argument(metavar="INPUT", help="A recording, WAV or FLAC, or a folder of them.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[INPUT]",
+            help="A recording, WAV or FLAC, or a folder of them; - for WAV or text rows on standard input; a file of "
+            "text rows (.txt, .csv) of the FacER app. None with --live.",
+        ),
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Listen to a sound card, emitting the model's probe.")] = False,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="NAME", help="With --live: a part of the sound card's name.")
+    ] = None,
+    neutral: Annotated[
+        Path | None,
+        typer.Option("--neutral", metavar="FILE", help="A recording of the person's face at rest, WAV or FLAC."),
+    ] = None,
+    hop_s: Annotated[
+        float, typer.Option("--hop", metavar="SECONDS", min=0.01, help="Of a stream: from one answer to the next.")
+    ] = 0.05,
+    duration_s: Annotated[
+        float | None, typer.Option("--seconds", min=1.0, help="With --live: stop after so long, not at Ctrl-C.")
+    ] = None,
+    lsl: Annotated[
+        bool, typer.Option("--lsl", help="Of a stream: send the answers over the Lab Streaming Layer as well.")
+    ] = False,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV on standard output.")] = False,
 ) -> None:
-    """Recognise the expressions in a recording: a row per window with its probabilities, confidence and quality.
+    """Recognise expressions in a recording, or as they happen: probabilities, confidence and quality of each window.
 
-    MODEL is a folder, or the word builtin for the model that comes with the package.
+    MODEL is a folder, or the word builtin for the model that comes with the package. Recordings give a row per window,
+    a stream a line per change of the answer; with --csv or --json (one object a line) every window. What a stream is
+    heard against is the face at rest in the last seconds, or --neutral.
 
     Example: mien recognize model study/sub-001/ses-01/sub-001_ses-01_take-0001_echo.flac --csv
+
+    Example: mien recognize builtin --live --device usb
+
+    Example: arecord -f S16_LE -r 48000 -t wav | mien recognize builtin - --csv
     """
+    from mien.cli.live import is_stream, recognize_live, recognize_stream
+    from mien.recognizer import Recognizer
+
+    if live != (file is None):
+        raise typer.BadParameter("name an INPUT or ask for --live, one of them", param_hint="INPUT")
+    recognizer = Recognizer.load(model)
+    form = "json" if as_json else "csv" if as_csv else "words"
+    if file is None:
+        _say_what_it_is(recognizer, model)
+        recognize_live(recognizer, device, neutral, hop_s, lsl, form, duration_s)
+        return
+    if is_stream(file):
+        recognize_stream(recognizer, file, neutral, hop_s, lsl, form)
+    else:
+        _recognize_recordings(recognizer, file, neutral, form)
+    _say_what_it_is(recognizer, model)
+
+
+def _recognize_recordings(recognizer: "Recognizer", file: Path, neutral: Path | None, form: str) -> None:
     import pandas as pd
 
-    from mien.recognizer import Recognizer, recordings_in
-    from mien.recognizer.builtin import SIMULATED, offer
+    from mien.recognizer import recordings_in
+    from mien.recording import read_recording
 
-    recognizer = Recognizer.load(model)
+    clip = None if neutral is None else read_recording(neutral, recognizer.probe)
+    if clip is not None and getattr(recognizer.front_end, "neutral", None) != "clip":
+        say("this model hears a recording against its own beginning: --neutral is of no use to it, but for a stream")
     heard = recordings_in(file, recognizer.probe)
-    rows = pd.concat([recognizer.predict_proba(recording).assign(file=name) for name, recording in heard])
+    rows = pd.concat([recognizer.predict_proba(recording, clip).assign(file=name) for name, recording in heard])
     if not file.is_dir():
         rows = rows.drop(columns="file")
-    if as_json:
+    if form == "json":
         print_json(json.loads(rows.to_json(orient="records")))
-    elif as_csv:
+    elif form == "csv":
         print(rows.to_csv(index=False, float_format="%.4f"), end="")
     else:
         print(rows.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
+
+
+def _say_what_it_is(recognizer: "Recognizer", model: Path) -> None:
+    from mien.recognizer.builtin import SIMULATED, offer
+
     if recognizer.simulated:
         say(SIMULATED)
     if recognizer.calibrates and not recognizer.training.calibrated_takes:

@@ -48,7 +48,7 @@ LARGEST_TURN_RAD = 1.0
 MOST_LOST = 3
 """Periods in a row without the direct path, after which it is looked for anew."""
 
-LEVEL_PERIODS, TEMPLATE_PERIODS = 20, 200
+LEVEL_PERIODS, TEMPLATE_PERIODS = 5, 200
 """Periods over which the direct path's amplitude (a volume changes) and its shape (a device hardly) are averaged."""
 
 _FULL_SCALE = 1 - 2.0**-14
@@ -112,9 +112,7 @@ class PeriodStream:
     def __init__(self, probe: Probe, gate: RangeGate, n_channels: int = 1) -> None:
         self._probe = probe
         self._gate = gate
-        self._grid: PeriodGrid = period_grid(
-            chirp_of(Recording(np.zeros((1, 1), np.float32), probe.rate_hz, probe))
-        )
+        self._grid: PeriodGrid = period_grid(chirp_of(Recording(np.zeros((1, 1), np.float32), probe.rate_hz, probe)))
         self.problem = ""
         """Why the probe is not followed at present, in words; empty where it is."""
         period = self._grid.samples_per_period

@@ -99,7 +99,7 @@ class LiveSession:
         self.hop_s = max(1, round(hop_s / period_s)) * period_s
         self.window_s = self._windows.n_periods * period_s
         self._half_s = period_s / 2
-        self._names = recognizer.labels + (() if NEUTRAL in recognizer.labels else (NEUTRAL,))
+        self.names = recognizer.labels + (() if NEUTRAL in recognizer.labels else (NEUTRAL,))
         self._n_in_a_row = 0
         self._due_s: float | None = None
         self._gap = False
@@ -141,8 +141,9 @@ class LiveSession:
                     if most_answers is None and len(waiting) >= MOST_AT_ONCE:
                         answers, waiting = answers + self._answered(waiting), []
                     elif most_answers is not None and len(waiting) > most_answers:
-                        self.n_dropped_windows += len(waiting) - most_answers
-                        waiting = waiting[-most_answers:]
+                        n_left_out = len(waiting) - most_answers
+                        self.n_dropped_windows += n_left_out
+                        waiting = waiting[n_left_out:]
             return answers + self._answered(waiting)
 
     def _check(self, samples: np.ndarray) -> None:
@@ -187,7 +188,7 @@ class LiveSession:
         self._n_in_a_row = 0
         if self._due_s is None:
             self._due_s = max(now_s, self.window_s)
-        names = self._names
+        names = self.names
         even = dict.fromkeys(names, 1 / len(names))
         blank = (0.0,) * len(self.distance_m)
         found: list[_Window | LivePrediction] = []
@@ -207,14 +208,12 @@ class LiveSession:
 
     def _answer(self, window: _Window, expressions: np.ndarray) -> LivePrediction:
         rest = 0.0 if NEUTRAL in self.recognizer.labels else neutral_probability(window.away)
-        found = [*((1 - rest) * expressions), rest][: len(self._names)]
+        found = [*((1 - rest) * expressions), rest][: len(self.names)]
         best = int(np.argmax(found))
         confidence = float(found[best])
-        expression = self._names[best] if confidence >= self.recognizer.estimator.unsure_below else UNSURE
-        probabilities = {name: float(value) for name, value in zip(self._names, found, strict=True)}
-        return LivePrediction(
-            window.end_s, expression, probabilities, confidence, window.quality, window.profile
-        )
+        expression = self.names[best] if confidence >= self.recognizer.estimator.unsure_below else UNSURE
+        probabilities = {name: float(value) for name, value in zip(self.names, found, strict=True)}
+        return LivePrediction(window.end_s, expression, probabilities, confidence, window.quality, window.profile)
 
 
 def answer_s(recognizer: Recognizer, n_times: int = 5, clock: Callable[[], float] = time.perf_counter) -> float:

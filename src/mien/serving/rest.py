@@ -1,6 +1,5 @@
 """When a face is at rest: models know six expressions and no neutral face."""
 
-
 REST_AWAY = 0.25
 """How far from rest (`LiveWindows.away`) a face is as likely at rest as showing something."""
 

@@ -33,7 +33,7 @@ class Ring:
     """
 
     def __init__(self, n_rows: int, shape: tuple[int, ...], kind: type = complex) -> None:
-        self._rows = np.zeros((2 * n_rows, *shape), dtype=kind)
+        self._rows: np.ndarray = np.zeros((2 * n_rows, *shape), dtype=kind)
         self._n_rows, self._end = n_rows, 0
 
     def __len__(self) -> int:

@@ -1,0 +1,146 @@
+"""Recognition of a stream: from a sound card, a pipe, or rows of text."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mien.terminal import say
+
+if TYPE_CHECKING:
+    from mien.capture import Block
+    from mien.recognizer import Recognizer
+    from mien.serving.live import LivePrediction, LiveSession
+
+LIVE_LEVEL = 0.3
+"""Of full scale: what is emitted."""
+
+
+def is_stream(source: Path) -> bool:
+    """Return whether an input is heard as a stream and not as a recording: standard input, or rows of text.
+
+    Example:
+        >>> is_stream(Path("-")), is_stream(Path("rows.txt")), is_stream(Path("take.flac"))
+        (True, True, False)
+    """
+    from mien.capture.sources import ROW_ENDINGS
+
+    return str(source) == "-" or source.suffix.lower() in ROW_ENDINGS
+
+
+def recognize_stream(
+    recognizer: "Recognizer", source: Path, neutral: Path | None, hop_s: float, lsl: bool, form: str
+) -> None:
+    """Print what is recognised in a stream that is not a sound card's."""
+    from mien.capture.sources import file_source, piped_source
+    from mien.serving.listening import refuse_other_rate
+
+    heard = piped_source(sys.stdin.buffer) if str(source) == "-" else file_source(source)
+    refuse_other_rate(heard, recognizer)
+    session = _session(recognizer, heard.n_channels, neutral, hop_s)
+    _print_all(session, heard.blocks, None, lsl, form)
+
+
+def recognize_live(
+    recognizer: "Recognizer",
+    device: str | None,
+    neutral: Path | None,
+    hop_s: float,
+    lsl: bool,
+    form: str,
+    duration_s: float | None,
+) -> None:
+    """Emit the model's probe through a sound card and print what is recognised, until Ctrl-C."""
+    from mien.capture import SoundCard, looped
+    from mien.probe import describe
+    from mien.serving.live import answer_s, slowness
+
+    n_channels = max(1, recognizer.training.n_microphones)
+    session = _session(recognizer, n_channels, neutral, hop_s)
+    if slow := slowness(answer_s(recognizer), session.hop_s):
+        say(slow)
+    probe = recognizer.probe
+    with SoundCard(
+        looped(probe, 1.0, level=LIVE_LEVEL), probe.rate_hz, device=device, n_input_channels=n_channels
+    ) as card:
+        say(f"emitting {describe(probe)} through {card.name}; rest your face for a few seconds; Ctrl-C ends it")
+        blocks: Iterable[Block] = card.blocks()
+        if duration_s is not None:
+            n_samples = duration_s * probe.rate_hz
+            blocks = takewhile(lambda block: block.first_sample < n_samples, blocks)
+        with suppress(KeyboardInterrupt):
+            _print_all(session, blocks, time.monotonic, lsl, form)
+
+
+def _session(recognizer: "Recognizer", n_channels: int, neutral: Path | None, hop_s: float) -> "LiveSession":
+    from mien.recording import read_recording
+    from mien.serving.live import LiveSession
+
+    clip = None if neutral is None else read_recording(neutral, recognizer.probe)
+    return LiveSession(recognizer, n_channels=n_channels, hop_s=hop_s, neutral=clip)
+
+
+def _print_all(
+    session: "LiveSession", blocks: "Iterable[Block]", clock: Callable[[], float] | None, lsl: bool, form: str
+) -> None:
+    """Print predictions as they come: every one for machines, every change of the answer for people."""
+    from mien.serving.listening import listen
+    from mien.serving.lsl import LslOutlet
+
+    outlet = LslOutlet(session) if lsl else None
+    printed = {"json": _json_lines, "csv": _csv_lines, "words": _lines}[form]
+    n_answers = 0
+
+    def passing() -> Iterator["LivePrediction"]:
+        nonlocal n_answers
+        for prediction in listen(session, blocks, clock=clock):
+            n_answers += 1
+            if outlet is not None:
+                outlet.push(prediction)
+            yield prediction
+
+    with ExitStack() as at_end:
+        at_end.callback(lambda: say(_summary(session, n_answers)))
+        for line in printed(passing()):
+            print(line, flush=True)
+
+
+def _summary(session: "LiveSession", n_answers: int) -> str:
+    said = f"{n_answers} windows answered, {session.n_dropped_windows} dropped"
+    if session.problem:
+        return f"{said}; at the end no probe was heard: {session.problem}"
+    return said if n_answers else f"{said}: a window lasts {session.window_s:g} s, and less was heard"
+
+
+def _json_lines(predictions: "Iterable[LivePrediction]") -> Iterator[str]:
+    for prediction in predictions:
+        values = asdict(prediction) | {"quality": list(prediction.quality) or ["ok"]}
+        del values["profile"]
+        yield json.dumps(values)
+
+
+def _csv_lines(predictions: "Iterable[LivePrediction]") -> Iterator[str]:
+    for number, prediction in enumerate(predictions):
+        names = list(prediction.probabilities)
+        if number == 0:
+            yield ",".join(["time_s", "expression", *(f"p_{name}" for name in names), "confidence", "quality"])
+        shares = [f"{prediction.probabilities[name]:.4f}" for name in names]
+        quality = ";".join(prediction.quality) or "ok"
+        yield ",".join(
+            [f"{prediction.time_s:.3f}", prediction.expression, *shares, f"{prediction.confidence:.4f}", quality]
+        )
+
+
+def _lines(predictions: "Iterable[LivePrediction]") -> Iterator[str]:
+    before: tuple[str, tuple[str, ...]] | None = None
+    for prediction in predictions:
+        now = prediction.expression, prediction.quality
+        if now != before:
+            words = f"  ({', '.join(prediction.quality)})" if prediction.quality else ""
+            yield f"{prediction.time_s:8.2f} s  {prediction.expression:<10} {prediction.confidence:.2f}{words}"
+        before = now
