@@ -232,7 +232,7 @@ class SoundCard:
         if status.input_overflow or status.output_underflow or status.input_underflow:
             self.n_interruptions += 1
             self._lost = True
-        samples = np.ascontiguousarray(heard.T)
+        samples = heard.T.copy()  # the buffer is the sound system's, and used again
         block = Block(samples, first, self._lost, bool(np.count_nonzero(np.abs(samples) >= _FULL_SCALE) >= 3))
         try:
             waiting.put_nowait(block)
