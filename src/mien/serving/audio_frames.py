@@ -24,6 +24,9 @@ HEADER = struct.Struct("<IId")
 LARGEST_SAMPLE = 64.0
 """Browsers let samples pass full scale a little (clipping is told as quality); 36 dB above it nothing is sound."""
 
+LONGEST_GAP_S = 600.0
+"""A capture time that says more was lost is not believed."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioFrame:
@@ -32,13 +35,14 @@ class AudioFrame:
     Args:
         sequence: its number. captured_s: when its last sample was captured, by the client's clock.
         samples: (time) float32.
-        dropped: frames before it were lost.
+        dropped: sound before it was lost. n_lost: how many samples, where that is known.
     """
 
     sequence: int
     captured_s: float
     samples: np.ndarray
     dropped: bool = False
+    n_lost: int = 0
 
 
 def pack_frame(sequence: int, captured_s: float, samples: np.ndarray) -> bytes:
@@ -84,15 +88,15 @@ class FrameOrder:
 
     Example:
         >>> order, silence = FrameOrder(), np.zeros(960, np.float32)
-        >>> [order.checked(AudioFrame(n, 0.02 * n, silence)).dropped for n in (5, 6, 9)]
-        [False, False, True]
+        >>> [order.checked(AudioFrame(n, 0.02 * n, silence)).n_lost for n in (5, 6, 9)]
+        [0, 0, 1920]
     """
 
     def __init__(self) -> None:
         self._last: AudioFrame | None = None
 
-    def checked(self, frame: AudioFrame) -> AudioFrame:
-        """Return the frame, marked where frames before it were lost.
+    def checked(self, frame: AudioFrame, rate_hz: int = 48_000) -> AudioFrame:
+        """Return the frame, marked where frames before it were lost; how much, its capture time tells.
 
         Raises:
             MessageError: its sequence or its capture time does not go on from the last frame's.
@@ -110,7 +114,9 @@ class FrameOrder:
             )
         if step == 1:
             return frame
-        return AudioFrame(frame.sequence, frame.captured_s, frame.samples, dropped=True)
+        lost_s = min(frame.captured_s - last.captured_s, LONGEST_GAP_S)
+        n_lost = max(0, round(lost_s * rate_hz) - len(frame.samples))
+        return AudioFrame(frame.sequence, frame.captured_s, frame.samples, dropped=True, n_lost=n_lost)
 
 
 def joined(frames: Sequence[AudioFrame]) -> np.ndarray:

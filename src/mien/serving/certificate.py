@@ -1,7 +1,7 @@
 """A certificate for HTTPS on the local network, signed by itself: made on first use, kept, its fingerprint shown.
 
-Browsers give a page the microphone only over HTTPS, or on the machine itself. A phone that opens the page asks whether to
-trust the certificate; the fingerprint in the terminal is what to compare.
+Browsers give a page the microphone only over HTTPS, or on the machine itself. A phone that opens the page asks whether
+to trust the certificate; the fingerprint in the terminal is what to compare.
 """
 
 import datetime

@@ -15,7 +15,8 @@ class Limits:
         sound_rate: seconds of sound per second of time that may come in the long run. Clocks differ by 0.03 %; what is
             above serves a client that catches up after its connection stood still.
         sound_burst_s: sound that may come at once, so that a connection may stand still for as long.
-        messages_per_s, messages_burst: of text messages.
+        frames_per_s: sound frames, in the long run; a browser's smallest piece of sound makes 375.
+        messages_per_s, messages_burst: of text messages. inbox: messages and frames that may wait for the server.
         hello_s: within which the first message must come.
         silence_s: a client of whom nothing is heard for so long is gone.
         session_s: longest stream. memory_s: how long a browser is known.
@@ -29,8 +30,10 @@ class Limits:
     text_bytes: int = MAX_TEXT_BYTES
     sound_rate: float = 1.2
     sound_burst_s: float = 6.0
+    frames_per_s: float = 450.0
     messages_per_s: float = 10.0
     messages_burst: float = 40.0
+    inbox: int = 4_000
     hello_s: float = 10.0
     silence_s: float = 600.0
     session_s: float = 4 * 3600.0
@@ -48,9 +51,7 @@ class Limits:
 
     def told(self) -> LimitsTold:
         """Return what a client needs to know of them."""
-        return LimitsTold(
-            samples_per_frame=self.samples_per_frame, session_s=self.session_s, silence_s=self.silence_s
-        )
+        return LimitsTold(samples_per_frame=self.samples_per_frame, session_s=self.session_s, silence_s=self.silence_s)
 
 
 class Allowance:

@@ -84,9 +84,10 @@ CLOSE_CODES: dict[CloseReason, int] = {
     CloseReason.REPLACED: 4009,
     CloseReason.NO_TOKEN: 4010,
     CloseReason.FULL: 4011,
-    CloseReason.STOPPING: 1001,
+    CloseReason.STOPPING: 1012,
     CloseReason.FAULT: 1011,
 }
+
 
 class _Message(BaseModel):
     """Unknown fields are refused, numbers are finite, nothing is converted."""
@@ -98,7 +99,7 @@ class _Message(BaseModel):
 
 
 class AudioSettings(_Message):
-    """What the client's audio really is: read back (`getSettings()`, `AudioContext.sampleRate`), not what was asked for.
+    """What the client's audio really is, read back (`getSettings()`, `AudioContext.sampleRate`), not as asked for.
 
     Args:
         rate_hz: of the frames that will be sent.
@@ -197,7 +198,7 @@ class Finish(_Message):
 
 
 class Forget(_Message):
-    """Forget the calibration of this session; live recognition goes back to the model as it was loaded."""
+    """Forget the calibration of this session: the next `StartLive` is answered by the model as it was loaded."""
 
     type: Literal["forget"] = "forget"
 
@@ -321,7 +322,8 @@ class Started(_Message):
 
     Args:
         duration_s: how long sound is needed, for a check; None goes on until `Stop`.
-        window_s, hop_s: what a prediction hears, and how often one comes.
+        window_s, hop_s: what a prediction hears, and how often one comes. profile_m: distances of the first and the
+            last value of its profile.
         calibrated: the model knows this person.
         warnings: what is wrong with the audio as told (processing on, ...), in sentences with what to do.
     """
@@ -332,6 +334,7 @@ class Started(_Message):
     duration_s: float | None = None
     window_s: float | None = None
     hop_s: float | None = None
+    profile_m: list[float] = []
     expressions: list[str] = []
     subject: str | None = None
     calibrated: bool = False
@@ -351,6 +354,7 @@ class Prediction(_Message):
         profile: latest range profile, 0 to 1, near to far, for drawing.
         n_dropped_windows: how many windows since `Started` were not answered, because sound was lost or the server
             was late.
+        problem: why no probe is heard, in a sentence; empty where one is.
     """
 
     type: Literal["prediction"] = "prediction"
@@ -362,6 +366,7 @@ class Prediction(_Message):
     quality: list[str]
     profile: list[float]
     n_dropped_windows: int
+    problem: str = ""
 
 
 class Progress(_Message):
@@ -447,6 +452,8 @@ class CheckResult(_Message):
     """What the device can do.
 
     Args:
+        ok: ready, nothing to put right.
+        state: "ready", "mend" (usable, with something to put right) or "unusable".
         verdict: one sentence. lines: the whole of it in words.
         problems: the words of the device check, gain-control, echo-cancellation, ...
         report: all of it as `mien probe --json` prints it.
@@ -454,6 +461,7 @@ class CheckResult(_Message):
 
     type: Literal["check-result"] = "check-result"
     ok: bool
+    state: Literal["ready", "mend", "unusable"]
     verdict: str
     lines: list[str]
     problems: list[str]
@@ -469,9 +477,15 @@ class CheckProgress(_Message):
 
 
 class Stopped(_Message):
-    """The view was left."""
+    """The view was left: it is done, or `Stop` was said."""
 
     type: Literal["stopped"] = "stopped"
+
+
+class Forgotten(_Message):
+    """The calibration is forgotten."""
+
+    type: Literal["forgotten"] = "forgotten"
 
 
 class Error(_Message):
@@ -507,6 +521,7 @@ ServerMessage = Annotated[
     | CheckProgress
     | CheckResult
     | Stopped
+    | Forgotten
     | Error
     | Closing,
     Field(discriminator="type"),

@@ -103,7 +103,11 @@ class Sessions:
     @property
     def n_streams(self) -> int:
         """Return how many streams are open."""
-        return sum(session.stream is not None for session in self._sessions.values())
+        return len(self.streams())
+
+    def streams(self) -> list[Any]:
+        """Return the streams that are open."""
+        return [session.stream for session in self._sessions.values() if session.stream is not None]
 
     def __len__(self) -> int:
         return len(self._sessions)

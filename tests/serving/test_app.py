@@ -1,0 +1,313 @@
+"""The server as its clients see it: pages, headers, cookies, and each view over /ws."""
+
+import numpy as np
+import pytest
+from serving_fakes import AUDIO, Client, settings
+
+pytest.importorskip("fastapi", reason="pip install mien[live]")
+pytest.importorskip("httpx", reason="pip install mien[test]")
+
+from starlette.testclient import TestClient  # noqa: E402
+from starlette.websockets import WebSocketDisconnect  # noqa: E402
+
+from mien.collecting.protocol import Protocol  # noqa: E402
+from mien.datasets.study import load_study  # noqa: E402
+from mien.probe import Chirp  # noqa: E402
+from mien.serving import messages as said  # noqa: E402
+from mien.serving.app import make_app  # noqa: E402
+from mien.serving.limits import Limits  # noqa: E402
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Return a function that makes a browser at a server with some settings."""
+    browsers = []
+
+    def make(**changes):
+        app = make_app(settings(tmp_path, **changes))
+        browser = TestClient(app)
+        browser.__enter__()
+        browsers.append(browser)
+        return browser
+
+    yield make
+    for browser in browsers:
+        browser.__exit__(None, None, None)
+
+
+def stream(browser, **headers):
+    return browser.websocket_connect("/ws", headers=headers)
+
+
+def test_the_page_comes_with_a_strict_policy_and_nothing_else(served):
+    browser = served()
+    answer = browser.get("/")
+    assert answer.status_code == 200 and "mien" in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "ws://testserver" in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert browser.get("/app.js").headers["content-type"].startswith("text/javascript")
+    assert browser.get("/faces/fear.svg").headers["content-type"] == "image/svg+xml"
+
+
+@pytest.mark.parametrize(
+    "path", ["/../../pyproject.toml", "/%2e%2e/%2e%2e/etc/passwd", "/page/index.html", "//etc/passwd", "/docs", "/app.js/"]
+)
+def test_no_path_of_a_client_leads_anywhere(served, path):
+    answer = served().get(path)
+    assert answer.status_code == 404 and "root" not in answer.text
+
+
+def test_a_name_that_is_not_ours_is_refused(served):
+    browser = served()
+    assert browser.get("/", headers={"host": "evil.example:8000"}).status_code == 403
+    with pytest.raises(WebSocketDisconnect), stream(browser, host="evil.example"):
+        pass
+
+
+def test_a_page_of_another_origin_cannot_connect(served):
+    browser = served()
+    for origin in ("http://evil.example", "https://testserver", "null", "http://testserver:9000"):
+        with pytest.raises(WebSocketDisconnect), stream(browser, origin=origin):
+            pass
+    with stream(browser, origin="http://testserver") as socket:
+        assert Client(socket).hello().views == ["check", "live", "calibrate"]
+
+
+def test_on_a_network_only_the_link_lets_in_and_only_once(served):
+    browser = served(needs_token=True)
+    shown = []
+    sessions = browser.app.state.sessions
+    sessions.on_token_used = lambda: shown.append(sessions.new_token())
+    with stream(browser) as socket:
+        assert Client(socket).closing().reason is said.CloseReason.NO_TOKEN
+    token = sessions.new_token()
+    # What previews links asks first; the phone afterwards still gets in.
+    browser.get(f"/?token={token}")
+    browser.cookies.clear()
+    answer = browser.get(f"/?token={token}", follow_redirects=False)
+    assert answer.status_code == 303 and answer.headers["location"] == "/"
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=strict" in cookie and token not in cookie
+    with stream(browser) as socket:
+        assert not Client(socket).hello().resumed
+    assert len(shown) == 1
+    # Lost and resumed by the cookie; the link has served.
+    with stream(browser) as socket:
+        assert Client(socket).hello().resumed
+    assert "set-cookie" not in browser.get(f"/?token={token}", follow_redirects=False).headers
+    browser.cookies.clear()
+    browser.get("/")
+    with stream(browser) as socket:
+        assert Client(socket).closing().reason is said.CloseReason.NO_TOKEN
+
+
+def test_over_https_the_cookie_is_secure(served):
+    browser = served(https=True, needs_token=True)
+    token = browser.app.state.sessions.new_token()
+    assert "Secure" in browser.get(f"/?token={token}", follow_redirects=False).headers["set-cookie"]
+
+
+def test_the_emission_repeats_without_a_seam(served):
+    browser = served()
+    with stream(browser) as socket:
+        client = Client(socket)
+        client.hello()
+        told = client.start("live").emission
+    sound = np.frombuffer(browser.get(told.url).content, "<f4")
+    assert told.loop and len(sound) == told.n_samples and told.rate_hz == 48_000
+    assert np.allclose(np.tile(sound, 2), told.level * Chirp().emit(2 * len(sound)), atol=1e-6)
+    assert browser.get(told.wav_url).content[:4] == b"RIFF"
+    assert browser.get("/emission/secret.f32").status_code == 404
+
+
+def test_live_answers_every_window_and_says_when_each_was_captured(served):
+    with stream(served()) as socket:
+        client = Client(socket)
+        welcome = client.hello()
+        assert welcome.model.expressions == ["fear", "happiness"] and welcome.model.simulated
+        started = client.start("live")
+        assert started.window_s == 0.5 and started.profile_m == [0.1, 0.6]
+        client.sound(np.full(4_800, 0.9))
+        first, second = client.hear("prediction"), client.hear("prediction")
+        assert (first.time_s, second.time_s) == (0.05, 0.1)
+        assert first.expression == "happiness" and first.captured_s == pytest.approx(100.1)
+        client.sound(np.full(4_800, 0.1), skip=2)
+        third = client.hear("prediction")
+        assert third.expression == "fear" and third.quality == ["dropout"]
+        assert third.time_s == pytest.approx(0.35) and third.n_dropped_windows == 4
+        client.say("stop")
+        assert client.hear("stopped")
+        client.sound(np.full(4_800, 0.1))
+        client.say("skip")
+        assert client.hear().code is said.ErrorCode.NOT_NOW
+
+
+def test_audio_at_another_rate_is_told_what_to_do(served):
+    with stream(served()) as socket:
+        client = Client(socket)
+        client.hello()
+        client.say("start-live", audio=AUDIO | {"rate_hz": 44_100})
+        wrong = client.hear("error")
+        assert wrong.code is said.ErrorCode.AUDIO and "44100 Hz; 48000 Hz is needed" in wrong.message
+        client.say("start-live", audio=AUDIO | {"echo_cancellation": True})
+        assert "echo cancellation is on" in client.hear("started").warnings[0]
+
+
+def test_a_view_that_is_not_offered_says_what_is(served):
+    with stream(served(model=None)) as socket:
+        client = Client(socket)
+        assert client.hello().views == ["check"]
+        assert "this server offers check" in client.start("live").message
+
+
+def test_the_check_listens_as_long_as_it_plays_and_its_result_can_be_saved(served):
+    browser = served(limits=Limits(sound_burst_s=60, backlog_s=60))
+    browser.get("/")
+    assert browser.get("/results/check.json").status_code == 404
+    with stream(browser) as socket:
+        client = Client(socket)
+        client.hello()
+        started = client.start("check")
+        assert not started.emission.loop and started.duration_s > started.emission.n_samples / 48_000
+        client.seconds(started.duration_s + 0.2)
+        assert client.hear("check-progress").duration_s == started.duration_s
+        result = client.hear("check-result")
+        assert result.state == "mend" and not result.ok and result.problems == ["drift"]
+        assert result.report["n_samples"] == round(48_000 * started.duration_s)
+        assert client.hear("stopped")
+    saved = browser.get("/results/check.json")
+    assert saved.json() == result.report and "attachment" in saved.headers["content-disposition"]
+
+
+def test_calibration_lives_in_memory_until_it_is_forgotten(served, tmp_path):
+    browser = served(limits=Limits(sound_burst_s=60, backlog_s=60))
+    browser.get("/")
+    with stream(browser) as socket:
+        client = Client(socket)
+        client.hello()
+        client.start("calibrate")
+        words = []
+        for number in (1, 2, 3):
+            prompt = client.hear("prompt")
+            words.append(prompt.expression)
+            assert prompt.number == number and prompt.progress.n_done == number - 1
+            client.say("take-begin", number=number)
+            client.seconds(prompt.duration_s)
+            assert client.hear("take-done").kept
+        assert words == ["neutral", "fear", "happiness"]
+        assert client.hear("calibrating") and client.hear("calibrated").n_takes == 2
+        assert client.hear("stopped")
+        assert client.start("live").calibrated
+    with stream(browser) as socket:
+        client = Client(socket)
+        assert client.hello().calibrated
+        client.say("forget")
+        assert client.hear("forgotten")
+        assert not client.start("live").calibrated
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page"]
+
+
+def test_a_bad_calibration_take_is_asked_for_again_and_one_may_be_taken_back(served):
+    with stream(served(limits=Limits(sound_burst_s=60, backlog_s=60))) as socket:
+        client = Client(socket)
+        client.hello()
+        client.start("calibrate")
+        prompt = client.hear("prompt")
+        client.say("take-begin", number=1)
+        client.seconds(1)
+        client.sound(np.zeros(4_800), skip=3)
+        client.seconds(prompt.duration_s - 1.1)
+        done = client.hear("take-done")
+        assert not done.kept and done.quality == ["dropout"] and done.advice
+        assert client.hear("prompt").attempt == 2
+        client.say("redo")
+        assert client.hear("error").code is said.ErrorCode.NOT_NOW
+        client.say("skip")
+        assert client.hear("prompt").can_redo
+        client.say("finish")
+        assert "no take yet" in client.hear("error").message
+        client.say("take-begin", number=9)
+        assert "prompt 2 is asked for" in client.hear("error").message
+        client.say("redo")
+        assert client.hear("prompt").number == 1
+
+
+def echo_take(duration_s):
+    """A take with the probe, a face's echo, and noise."""
+    time_s = np.arange(round(48_000 * duration_s)) / 48_000
+    sound = 0.3 * Chirp().at(time_s - 0.01) + 0.03 * Chirp().at(time_s - 0.0122)
+    return (sound + 1e-4 * np.random.default_rng(0).standard_normal(len(time_s))).astype(np.float32)
+
+
+def record(client, prompt):
+    """Answer a prompt with a take."""
+    client.say("take-begin", number=prompt.number)
+    sound = echo_take(prompt.duration_s)
+    for start in range(0, len(sound), 4_800):
+        client.sound(sound[start : start + 4_800])
+    return client.hear("take-done")
+
+
+def test_collected_takes_are_a_study_and_a_lost_connection_resumes(served, tmp_path):
+    protocol = Protocol(expressions=("fear",), n_takes=2, n_neutral_takes=0, masks=("open",), duration_s=1.0, neutral_s=0.2)
+    study = tmp_path / "study"
+    browser = served(study=study, protocol=protocol, limits=Limits(sound_burst_s=60, backlog_s=60))
+    browser.get("/")
+    with stream(browser) as socket:
+        client = Client(socket)
+        told = client.hello().collection
+        assert told.n_takes == 2 and "speech above all, is removed" in told.consent
+        client.say("start-collect", audio=AUDIO | {"device": "a phone"}, consent=True)
+        assert client.hear("started").subject == "001"
+        assert record(client, client.hear("prompt")).kept
+        client.hear("prompt")
+    with stream(browser) as socket:
+        client = Client(socket)
+        assert client.hello().collecting == "001"
+        assert client.start("collect", consent=True).subject == "001"
+        prompt = client.hear("prompt")
+        assert prompt.number == 2 and prompt.progress.n_done == 1
+        assert record(client, prompt).kept
+        assert client.hear("collected").progress.n_done == 2
+    table = load_study(study).table
+    assert table["subject"].tolist() == ["001", "001"] and table["quality"].tolist() == ["ok", "ok"]
+
+
+def test_two_browsers_cannot_write_one_study_at_once(served, tmp_path):
+    browser = served(study=tmp_path / "study")
+    with stream(browser) as one:
+        first = Client(one)
+        first.hello()
+        assert first.start("collect", consent=True).type == "started"
+        browser.cookies.clear()
+        with stream(browser) as other:
+            second = Client(other)
+            second.hello()
+            wrong = second.start("collect", consent=True)
+            assert wrong.type == "error" and wrong.code is said.ErrorCode.STUDY
+
+
+def test_another_tab_replaces_the_first_even_in_the_middle_of_a_collection(served, tmp_path):
+    browser = served(study=tmp_path / "study")
+    browser.get("/")
+    with stream(browser) as one:
+        first = Client(one)
+        first.hello()
+        first.start("collect", consent=True)
+        with stream(browser) as other:
+            second = Client(other)
+            assert second.hello().collecting == "001"
+            assert first.closing().reason is said.CloseReason.REPLACED
+            assert second.start("collect", consent=True).subject == "001"
+
+
+def test_the_server_takes_so_many_clients_and_no_more(served):
+    browser = served(limits=Limits(clients=1))
+    with stream(browser) as one:
+        Client(one).hello()
+        browser.cookies.clear()
+        with stream(browser) as other:
+            assert Client(other).closing().reason is said.CloseReason.FULL
