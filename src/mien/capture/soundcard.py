@@ -62,7 +62,7 @@ class SoundCard:
         n_input_channels: microphones to record.
         loop: repeat `emitted` without end, from the moment of opening. Otherwise it is played once, as it is, from the
             moment at which the first listener (`blocks`, `record`) begins, and `first_sample` counts from there.
-        block_s: length of each block.
+        block_s: length of each block, about: blocks are whole buffers of the sound system.
 
     Raises:
         DeviceError: no such card, or one that cannot record and play at this rate.
@@ -97,6 +97,8 @@ class SoundCard:
         self._emission = _Emission(self._emitted, rate_hz, loop)
         self._position = 0
         self._lost = False
+        self._partial: list[np.ndarray] = []
+        self._partial_first = 0
         self._queue: queue.Queue[Block] | None = None
         self._stream: Any = None
         self._running = threading.Event()
@@ -189,7 +191,7 @@ class SoundCard:
         try:
             stream = self._module.Stream(
                 samplerate=self.rate_hz,
-                blocksize=self._n_block,
+                blocksize=0,  # the system's own: PortAudio inserts samples where ALSA leads to a server and it is fixed
                 device=(self.pair.microphone.index, self.pair.loudspeaker.index),
                 channels=(self.n_channels, self._n_outputs()),
                 dtype="float32",
@@ -227,15 +229,26 @@ class SoundCard:
         first, self._position = self._position, self._position + n_samples
         self._running.set()
         if waiting is None:
-            self._lost = False
+            self._lost, self._partial = False, []
             return
         if status.input_overflow or status.output_underflow or status.input_underflow:
             self.n_interruptions += 1
+            self._hand_over(waiting)
             self._lost = True
-        samples = heard.T.copy()  # the buffer is the sound system's, and used again
-        block = Block(samples, first, self._lost, bool(np.count_nonzero(np.abs(samples) >= _FULL_SCALE) >= 3))
+        if not self._partial:
+            self._partial_first = first
+        self._partial.append(heard.T.copy())  # the buffer is the sound system's, and used again
+        if first + n_samples - self._partial_first >= self._n_block:
+            self._hand_over(waiting)
+
+    def _hand_over(self, waiting: "queue.Queue[Block]") -> None:
+        """Queue what was collected as one block."""
+        if not self._partial:
+            return
+        samples, self._partial = np.concatenate(self._partial, axis=1), []
+        clipped = bool(np.count_nonzero(np.abs(samples) >= _FULL_SCALE) >= 3)
         try:
-            waiting.put_nowait(block)
+            waiting.put_nowait(Block(samples, self._partial_first, self._lost, clipped))
             self._lost = False
         except queue.Full:
             self.n_lost_blocks += 1

@@ -15,6 +15,7 @@ DRIFT_PPM = 20.0
 
 LARGEST_DRIFT_PPM = 1_000.0
 LEAST_JUMP_S = 0.0003
+MOST_JUMPS = 3
 LONG_LATENCY_S = 0.35
 """Sound systems with generous buffers stay below; Bluetooth there and back does not."""
 
@@ -68,7 +69,8 @@ def measure_timing(pulses: Pulses, which: np.ndarray, track: ChirpTrack, emissio
         time_s, delay_s = track.time_s[track.clear], track.delay_s[track.clear]
     jumps = _jumps(time_s, delay_s) if len(time_s) >= 20 else []
     straight = delay_s - sum((size * (time_s > at) for at, size in jumps), np.zeros(len(time_s)))
-    drift_ppm = _drift_ppm(time_s, straight)
+    # A stream that loses samples all the time has no clock to speak of.
+    drift_ppm = _drift_ppm(time_s, straight) if len(jumps) <= MOST_JUMPS else None
     # Whole periods that are lost leave the chirps in step; the sweeps tell.
     for (at, delay), (_, before) in zip(
         list(zip(due_s, sweep_delay_s, strict=True))[1:], zip(due_s, sweep_delay_s, strict=False), strict=False
