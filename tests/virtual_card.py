@@ -94,7 +94,9 @@ def start_card(folder: Path) -> tuple[VirtualCard, subprocess.Popen]:
     """
     missing = [program for program in NEEDED if shutil.which(program) is None]
     if missing:
-        raise OSError(f"no virtual sound card: {', '.join(missing)} not installed (Debian: pulseaudio pulseaudio-utils)")
+        raise OSError(
+            f"no virtual sound card: {', '.join(missing)} not installed (Debian: pulseaudio pulseaudio-utils)"
+        )
     card = VirtualCard(folder)
     script = folder / "card.pa"
     script.write_text(

@@ -1,39 +1,67 @@
 """The command about a device: can it do this?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.options import Json
-from mien.terminal import print_json, print_table
+from mien.terminal import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from mien.device import DeviceReport, LiveReport
 
 
 def probe(
-    source: Annotated[Path, typer.Option("--from", metavar="FILE", help="A recording of a sweep, WAV or FLAC.")],
+    device: Annotated[
+        str | None,
+        typer.Option("--device", metavar="NAME", help="A part of the sound card's name, or microphone/loudspeaker."),
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Play nothing: judge a recording of a sweep.")
+    ] = None,
     sweep_hz: Annotated[
         tuple[float, float],
-        typer.Option("--sweep-hz", metavar="LOW HIGH", help="First and last frequency of the sweep."),
+        typer.Option("--sweep-hz", metavar="LOW HIGH", help="With --from: first and last frequency of the sweep."),
     ] = (0.0, 24_000.0),
-    sweep_s: Annotated[float, typer.Option("--sweep-s", min=0.01, help="Length of one sweep in seconds.")] = 4.0,
+    sweep_s: Annotated[
+        float, typer.Option("--sweep-s", min=0.01, help="With --from: length of one sweep in seconds.")
+    ] = 4.0,
+    level: Annotated[
+        float, typer.Option("--level", min=0.001, max=1.0, help="Peak of what is played, full scale 1.")
+    ] = 0.3,
+    microphones: Annotated[int, typer.Option("--microphones", min=1, help="How many to listen to.")] = 1,
+    list_: Annotated[bool, typer.Option("--list", help="Play nothing: list the sound cards.")] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", metavar="FILE", help="Keep what was recorded, .flac or .wav."),
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Write the response as a picture, .png or .svg.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say from a recorded sweep what a device can do: response and signal-to-noise per kHz, faults, the band to use.
+    """Say what a device can do: play sweeps and chirps for 21 s, listen, and answer with the band and probe to use.
+
+    Response and signal-to-noise per kHz, gain control, echo cancellation, noise suppression, resampling, clipping, lost
+    samples, clock drift, Bluetooth. The sweeps are heard; the chirps, by most adults, are not.
+
+    Example: mien probe --device usb --picture response.png
 
     Example: mien probe --from sweep.wav --sweep-hz 0 24000 --sweep-s 4
     """
+    if list_:
+        _show_cards(as_json)
+        return
+    if source is None:
+        _probe_live(device, level, microphones, keep, picture, as_json)
+        return
+    if device is not None or keep is not None:
+        raise typer.BadParameter("a recording is judged as it is; leave --device and --keep away", param_hint="--from")
     from mien.device import probe_from_file
 
     report = probe_from_file(source, sweep_hz, sweep_s)
-    if picture is not None:
-        from mien.evaluation.figures_device import response_figure
-        from mien.files import write_atomically
-
-        figure = response_figure(report)
-        write_atomically(picture, lambda path: figure.savefig(path, dpi=150))
+    _draw(report, picture)
     if as_json:
         print_json(report.to_json())
         return
@@ -41,3 +69,58 @@ def probe(
     print("\n".join(report.lines()))
     if report.recommended is not None and len(report.channels) > 1:
         print(f"use channel {report.recommended.channel}")
+
+
+def _probe_live(
+    device: str | None, level: float, microphones: int, keep: Path | None, picture: Path | None, as_json: bool
+) -> None:
+    from mien.capture import check_emission
+    from mien.device.card_check import check_card
+
+    if keep is not None:
+        from mien.sound_files import subtype_of
+
+        subtype_of(keep, None)
+    emission = check_emission(level=level)
+    say(f"playing for {emission.duration_s:.0f} s: three sweeps that are heard, and chirps; keep still and quiet")
+    checked = check_card(device, n_microphones=microphones, emission=emission)
+    if keep is not None:
+        from mien.recording import Recording, write_recording
+
+        recording = Recording(checked.samples, emission.rate_hz, facts={"card": checked.report.name})
+        write_recording(recording, keep, keep_audible=True)
+    _draw(checked.report, picture)
+    if as_json:
+        print_json(checked.report.to_json())
+        return
+    print_table(checked.report.table())
+    print("\n".join(checked.report.lines()))
+
+
+def _draw(report: "DeviceReport | LiveReport", picture: Path | None) -> None:
+    if picture is None:
+        return
+    from mien.device import LiveReport
+    from mien.evaluation.figures_device import live_figure, response_figure
+    from mien.files import write_atomically
+
+    figure = live_figure(report) if isinstance(report, LiveReport) else response_figure(report)
+    write_atomically(picture, lambda path: figure.savefig(path, dpi=150))
+
+
+def _show_cards(as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from mien.capture import list_cards
+
+    cards = list_cards()
+    if as_json:
+        print_json([asdict(card) for card in cards])
+        return
+    rows = [("number", "name", "system", "microphones", "loudspeakers", "default")]
+    for card in cards:
+        default = " ".join(
+            word for word, yes in (("in", card.is_default_input), ("out", card.is_default_output)) if yes
+        )
+        rows.append((str(card.index), card.name, card.host, str(card.n_inputs), str(card.n_outputs), default))
+    print_table(rows)

@@ -150,7 +150,9 @@ def find_noise_suppression(levels: Levels) -> str | None:
     """Name noise that goes, or chirps that go like noise while sweeps stay; None where there is no sign."""
     noise_db, sweeps_db = levels.noise_change_db, levels.sweep_change_db
     if noise_db <= -SUPPRESSED_DB and sweeps_db - noise_db >= 3:
-        return f"the noise falls by {-noise_db:.0f} dB within the check, and the sweeps by {max(0.0, -sweeps_db):.0f} dB"
+        return (
+            f"the noise falls by {-noise_db:.0f} dB within the check, and the sweeps by {max(0.0, -sweeps_db):.0f} dB"
+        )
     steady = levels.in_band_change_db > -STEP_DB and levels.sweep_spread_db < SPREAD_DB
     fallen_db = min(levels.chirp_change_db, levels.below_first_sweep_db + STEP_DB)
     if len(levels.in_band_db) > 1 and steady and fallen_db <= -CANCELLED_DB and abs(sweeps_db) < LEVEL_DB:

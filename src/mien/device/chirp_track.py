@@ -17,6 +17,9 @@ REACH_S = 0.02
 
 NOISE_FRAME_S = 0.05
 NOISE_STEP_S = 0.5
+NO_NOISE = 10 ** (-120 / 10)
+"""No microphone is as quiet as this power: it is a digital silence, and what filters leave of it."""
+
 _QUIETEST = 0.2
 """Noise is the quiet fifth of half a second: a word or a step in the room does not count."""
 
@@ -119,11 +122,10 @@ def noise_course(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (step) times of the emission and (step) the noise in dB of full scale below the chirps' band.
 
-    Sweeps, and 0.3 s after each, are left out. -inf stands for digital silence.
+    Sweeps, and 0.3 s after each, are left out. -inf stands for a digital silence.
     """
     low_hz, high_hz = 500.0, min(emission.probe.low_hz - 2_000.0, 16_000.0)
     quiet = band_pass(samples, rate_hz, low_hz, high_hz)
-    quiet[np.abs(quiet) < 1e-9] = 0.0  # rounding of the filter
     frame = round(NOISE_FRAME_S * rate_hz)
     n_frames = len(quiet) // frame
     power = np.mean(quiet[: n_frames * frame].reshape(n_frames, frame) ** 2, axis=1)
@@ -140,5 +142,5 @@ def noise_course(
         if np.count_nonzero(these) >= 4:
             times.append((step + 0.5) * NOISE_STEP_S)
             level = float(np.quantile(power[these], _QUIETEST))
-            levels.append(10 * np.log10(level) if level > 0 else -np.inf)
+            levels.append(10 * np.log10(level) if level > NO_NOISE else -np.inf)
     return np.array(times), np.array(levels)

@@ -118,9 +118,7 @@ def _heard(samples: np.ndarray, rate_hz: int, sweep: Sweep, emission: CheckEmiss
 def _with_levels(report: LiveReport, heard: Heard) -> LiveReport:
     """Return the report with the direct path's level, the drift and the courses."""
     track, timing = heard.track, heard.timing
-    course = Course(
-        track.time_s[track.clear], track.gain_db[track.clear], heard.noise_time_s, heard.levels.noise_db
-    )
+    course = Course(track.time_s[track.clear], track.gain_db[track.clear], heard.noise_time_s, heard.levels.noise_db)
     report = replace(report, drift_ppm=timing.drift_ppm, course=course)
     if not track.is_heard:
         return report
