@@ -173,7 +173,7 @@ def find_echo_cancellation(levels: Levels) -> str | None:
 
 
 def find_gain_control(levels: Levels) -> str | None:
-    """Name a gain that moves: all bands of the sweeps alike, soft chirps beside loud ones, or chirps and noise alike."""
+    """Name a gain that moves: all bands of the sweeps alike, soft chirps beside loud ones, or chirps and noise."""
     sweeps_db, chirps_db, noise_db = levels.sweep_change_db, levels.chirp_change_db, levels.noise_change_db
     if abs(sweeps_db) > LEVEL_DB and levels.sweep_spread_db < SPREAD_DB:
         return f"the level of the sweeps moves by {sweeps_db:+.1f} dB, in all bands alike"

@@ -13,7 +13,7 @@ CLEAR = 4.0
 """A chirp counts as heard from this many times the root mean square of the silent matched filter's output."""
 
 REACH_S = 0.02
-"""How far from its expected arrival a chirp is looked for: less than half a period, so that no other is taken for it."""
+"""How far from its expected arrival a chirp is looked for: less than half a period, so that no other is taken."""
 
 NOISE_FRAME_S = 0.05
 NOISE_STEP_S = 0.5

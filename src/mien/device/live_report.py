@@ -34,8 +34,8 @@ REMEDIES = {
     "microphone's enhancements or the echo-cancelling device (choose the plain one with --device)",
     "noise-suppression": "turn noise suppression off: in a browser noiseSuppression: false, on a computer the "
     "microphone's enhancements; on a Mac or iPhone the microphone mode Standard or Wide Spectrum, not Voice Isolation",
-    "resampled": "set microphone and loudspeaker to 48000 Hz in the system's sound settings, and choose the device itself "
-    "rather than a mixer",
+    "resampled": "set microphone and loudspeaker to 48000 Hz in the system's sound settings, and choose the device "
+    "itself rather than a mixer",
     "clipped": "turn the volume, or the microphone's level, down by 6 dB",
     "dropout": "close other programs, plug in the charger, use a cable rather than a hub, and check again",
     "drift": "use a microphone and a loudspeaker of the same device; up to 300 ppm are corrected",
