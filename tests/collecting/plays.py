@@ -1,7 +1,10 @@
 """Takes as a microphone hears them: a probe, an echo of it, noise, and speech where it is asked for."""
 
+import time
+
 import numpy as np
 
+from mien.capture import Block
 from mien.collecting.protocol import Protocol
 from mien.probe import Chirp
 from mien.recording import Recording
@@ -30,3 +33,42 @@ def recording(seed=0, duration_s=0.5, quality=(), **options):
 def silence(duration_s=0.5):
     noise = 1e-4 * np.random.default_rng(1).standard_normal((1, round(duration_s * PROBE.rate_hz)))
     return Recording(noise.astype(np.float32), PROBE.rate_hz, PROBE)
+
+
+class Microphone:
+    """A source that delivers at once what a sound card would deliver in time; a context manager as a card is.
+
+    Args:
+        speech: amplitude of a 300 Hz tone beside the probe.
+        gap_at: a stretch of 50 ms is lost once the stream has come so far, in samples.
+        delay_s: seconds that each block takes, for tests that interrupt.
+    """
+
+    rate_hz = PROBE.rate_hz
+    name = "test microphone"
+
+    def __init__(self, speech=0.0, gap_at=None, delay_s=0.0, last_sample=None, seed=0, **sounds):
+        self.seed = seed
+        self.speech, self.gap_at, self.delay_s, self.sounds = speech, gap_at, delay_s, sounds
+        self.position, self.last_sample, self.n_listeners = 0, last_sample, 0
+
+    def blocks(self):
+        assert self.n_listeners == 0, "one listener at a time"
+        self.n_listeners += 1
+        try:
+            while self.last_sample is None or self.position < self.last_sample:
+                time.sleep(self.delay_s)
+                dropped = self.gap_at is not None and self.position >= self.gap_at
+                if dropped:
+                    self.position, self.gap_at = self.position + 2400, None
+                heard = sound(2400, (self.seed, self.position), self.position, speech=self.speech, **self.sounds)
+                first, self.position = self.position, self.position + 2400
+                yield Block(heard, first, dropped)
+        finally:
+            self.n_listeners -= 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass

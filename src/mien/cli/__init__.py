@@ -8,9 +8,11 @@ from typing import Any
 
 import typer
 
+from mien.cli.collect import collect
 from mien.cli.device import probe
 from mien.cli.model import adapt, calibrate, recognize, train
 from mien.cli.score import demo, evaluate, reproduce
+from mien.cli.serve import serve
 from mien.cli.study import check, import_, simulate
 from mien.errors import MienError
 from mien.progress import talk
@@ -20,7 +22,7 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="mien",
-    help="Facial expressions from sound: check a device, simulate or import a study, train, score, recognise.",
+    help="Facial expressions from sound: check a device, collect or simulate a study, train, score, recognise.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,6 +45,7 @@ def version() -> None:
 for command in (
     demo,
     probe,
+    collect,
     simulate,
     import_,
     check,
@@ -51,6 +54,7 @@ for command in (
     calibrate,
     evaluate,
     recognize,
+    serve,
     reproduce,
     version,
 ):

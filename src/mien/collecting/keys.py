@@ -6,7 +6,7 @@ import sys
 import termios
 import tty
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from mien.errors import DeviceError
 
@@ -20,7 +20,7 @@ class Keys:
 
     def __init__(self, descriptor: int | None = None) -> None:
         self._descriptor = sys.stdin.fileno() if descriptor is None else descriptor
-        self._before: list[object] | None = None
+        self._before: list[Any] | None = None
         self.ended = False
 
     def line(self) -> str:

@@ -16,7 +16,7 @@ REMEDIES = {
     "low-snr": "the echo is weak: hold the device 25 to 50 cm from the face, raise the volume, or find a quieter place",
     "no-probe": "the probe was not heard: check the volume, and that nothing covers loudspeaker or microphone",
 }
-"""Quality for which a take is asked for again, and what to do. A clock that drifts will drift again, and is followed."""
+"""What is asked for again, and what to do about it. A clock that drifts will drift again, and is followed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,11 +176,10 @@ class Agenda:
         return bool(self.protocol.rest_every) and fresh and (number - 1) % self.protocol.rest_every == 0
 
     def _changes(self, planned: PlannedTake) -> tuple[str, ...]:
-        before = self._before
-        if before is not None:
-            return tuple(name for name in ("place", "mask") if getattr(before, name) != getattr(planned, name))
         if self._failures:
             return ()
+        if self._before is not None:
+            return tuple(name for name in ("place", "mask") if getattr(self._before, name) != getattr(planned, name))
         asked = {"place": planned.place is not None, "mask": self.protocol.masks != ("open",)}
         return tuple(name for name, true in asked.items() if true)
 

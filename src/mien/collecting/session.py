@@ -75,21 +75,18 @@ class Collection:
         self._stored_otherwise = keep_audible, camera
         self._path = record_path(self.study, subject, session)
         self._refuse_busy()
-        begun = self._path.exists()
-        if begun and not resume:
-            raise StudyError(
-                f"session {session} of subject {subject} in {self.study} was begun before; --resume goes on with it, "
-                "--session makes another"
-            )
+        resumes = resume and self._path.exists()
         # Read once for its probe, with which the study is opened, and again when nobody else can write it.
-        self.protocol = read_record(self._path, protocol, seed)[1] if begun else protocol or Protocol()
+        self.protocol = read_record(self._path, protocol, seed)[1] if resumes else protocol or Protocol()
         self._writer = self._open(keep_audible)
         try:
-            if begun:
+            takes = self._takes(resumes)
+            if resumes:
                 self._record, _ = read_record(self._path, protocol, seed)
             else:
                 self._record = new_record(self.protocol, subject, session, seed or 0)
-            self._agenda = Agenda(self.protocol, self._record.planned, self._found(begun), self._record.skipped)
+            stored = dict(sorted(pair for pair in map(number_and_version, takes) if pair is not None))
+            self._agenda = Agenda(self.protocol, self._record.planned, stored, self._record.skipped)
         except BaseException:
             self.close()
             raise
@@ -112,21 +109,27 @@ class Collection:
                 )
         return StudyWriter(self.study, name, "collected", self.protocol.emitted, resume=True, keep_audible=keep_audible)
 
-    def _found(self, begun: bool) -> dict[int, int]:
-        """Return number -> version of the session's takes in the study, and remove files that no row speaks of."""
+    def _takes(self, resumes: bool) -> set[str]:
+        """Return the session's takes in the study, and remove files that no row speaks of."""
         takes = {take for subject, session, take in self._writer.done if (subject, session) == self._key}
-        if not begun:
-            if takes or self._path.exists():
-                raise StudyError(
-                    f"{self.study} holds takes of subject {self.subject}, session {self.session} already, and "
-                    f"{self._path.name} does not say how they were collected; choose another --session"
-                )
-            return {}
-        # A crash after the sound and before its row leaves a sound that would belong to nobody.
-        for entry in self._path.parent.glob("*_take-*_*"):
-            if entry.name.split("_take-")[1].split("_")[0] not in takes:
-                entry.unlink(missing_ok=True)
-        return dict(sorted(pair for pair in map(number_and_version, takes) if pair is not None))
+        begun = self._path.exists()
+        if takes and not begun:
+            raise StudyError(
+                f"{self.study} holds takes of subject {self.subject}, session {self.session} already, and "
+                f"{self._path.name} does not say how they were collected; choose another --session"
+            )
+        # A session of which nothing came, since no device was found for example, may begin otherwise.
+        if begun and not resumes and (takes or read_record(self._path, None, None)[0].skipped):
+            raise StudyError(
+                f"session {self.session} of subject {self.subject} in {self.study} was begun before; --resume goes on "
+                "with it, --session makes another"
+            )
+        if begun:
+            # A crash after the sound and before its row leaves a sound that would belong to nobody.
+            for entry in self._path.parent.glob("*_take-*_*"):
+                if entry.name.split("_take-")[1].split("_")[0] not in takes:
+                    entry.unlink(missing_ok=True)
+        return takes
 
     @property
     def _key(self) -> tuple[str, str]:
