@@ -53,7 +53,8 @@ def test_the_page_comes_with_a_strict_policy_and_nothing_else(served):
 
 
 @pytest.mark.parametrize(
-    "path", ["/../../pyproject.toml", "/%2e%2e/%2e%2e/etc/passwd", "/page/index.html", "//etc/passwd", "/docs", "/app.js/"]
+    "path",
+    ["/../../pyproject.toml", "/%2e%2e/%2e%2e/etc/passwd", "/page/index.html", "//etc/passwd", "/docs", "/app.js/"],
 )
 def test_no_path_of_a_client_leads_anywhere(served, path):
     answer = served().get(path)
@@ -252,7 +253,9 @@ def record(client, prompt):
 
 
 def test_collected_takes_are_a_study_and_a_lost_connection_resumes(served, tmp_path):
-    protocol = Protocol(expressions=("fear",), n_takes=2, n_neutral_takes=0, masks=("open",), duration_s=1.0, neutral_s=0.2)
+    protocol = Protocol(
+        expressions=("fear",), n_takes=2, n_neutral_takes=0, masks=("open",), duration_s=1.0, neutral_s=0.2
+    )
     study = tmp_path / "study"
     browser = served(study=study, protocol=protocol, limits=Limits(sound_burst_s=60, backlog_s=60))
     browser.get("/")

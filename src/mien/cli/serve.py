@@ -146,7 +146,8 @@ def _run(
         server.run(sockets=[listening])
     except KeyboardInterrupt:
         pass
-    say("stopped; nothing is kept but what was collected" if settings.study else "stopped; nothing is kept")
+    kept = [str(folder) for folder in (settings.study, settings.calibrated_folder) if folder is not None]
+    say(f"stopped; nothing is kept but what is in {' and '.join(kept)}" if kept else "stopped; nothing is kept")
 
 
 def _shown(address: str) -> str:

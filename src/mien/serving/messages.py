@@ -558,5 +558,13 @@ def _parsed(adapter: TypeAdapter[Any], text: str | bytes) -> Any:
         return adapter.validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "message"
-        raise MessageError(f"no message of protocol version {PROTOCOL_VERSION}: {where}: {first['msg']}") from None
+        where = " ".join(".".join(str(part) for part in first["loc"]).split())[:100] or "message"
+        fault = " ".join(first["msg"].split())[:300]
+        raise MessageError(f"no message of protocol version {PROTOCOL_VERSION}: {where}: {fault}") from None
+
+
+if __name__ == "__main__":
+    import json
+
+    schemas = {"client": _CLIENT.json_schema(), "server": _SERVER.json_schema()}
+    print(json.dumps({"version": PROTOCOL_VERSION} | schemas, indent=1))

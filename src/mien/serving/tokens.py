@@ -127,4 +127,4 @@ class Sessions:
 
 def _hash(secret: str) -> bytes:
     # Looking a hash up tells nothing by the time it takes.
-    return hashlib.sha256(secret.encode()).digest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()

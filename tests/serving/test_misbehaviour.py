@@ -1,0 +1,313 @@
+"""Clients that flood, stall, lie or fall silent are closed with a reason, and who is beside them does not notice."""
+
+import json
+import os
+import socket
+import struct
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from serving_fakes import AUDIO, FAKES, FakeLive, settings
+
+for name in ("fastapi", "uvicorn", "websockets"):
+    pytest.importorskip(name, reason="pip install mien[live]")
+
+from real_server import connected, running  # noqa: E402
+from websockets.exceptions import ConnectionClosed  # noqa: E402
+
+from mien.serving.audio_frames import pack_frame  # noqa: E402
+from mien.serving.limits import Limits  # noqa: E402
+from mien.serving.messages import CLOSE_CODES, CloseReason  # noqa: E402
+
+QUIET = np.zeros(960, np.float32)
+SHORT = Limits(hello_s=1.0, silence_s=1.5, stall_s=0.5, session_s=3600.0)
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    with running(settings(tmp_path_factory.mktemp("served"))) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory):
+    with running(settings(tmp_path_factory.mktemp("served"), limits=SHORT)) as port:
+        yield port
+
+
+@contextmanager
+def closed_for(port, reason, **options):
+    """Connect, let the test misbehave, and see the reason both in the last message and in the close frame."""
+    with connected(port, **options) as client:
+        yield client
+        closing = client.closing()
+        assert closing.reason is reason and closing.message
+        with pytest.raises(ConnectionClosed) as closed:
+            client.connection.recv(timeout=60)
+        assert closed.value.rcvd.code == CLOSE_CODES[reason] and closed.value.rcvd.reason == reason.value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hello",
+        "[]",
+        '{"type": "hello"}',
+        '{"type": "hello", "version": "1"}',
+        '{"type": "shutdown"}',
+        '{"type": "hello", "version": 1, "admin": true}',
+        '{"type": "start-live", "audio": {"rate_hz": 48000}}',
+        "\u0000",
+        '{"type": "hello", "version": 1e999}',
+        "[" * 3000,
+    ],
+    ids=range(10),
+)
+def test_text_that_is_no_message(port, text):
+    with closed_for(port, CloseReason.BAD_MESSAGE) as client:
+        client.connection.send(text)
+
+
+def test_another_version(port):
+    with closed_for(port, CloseReason.BAD_VERSION) as client:
+        client.say("hello", version=2)
+
+
+def test_hello_twice(port):
+    with closed_for(port, CloseReason.BAD_MESSAGE) as client:
+        client.hello()
+        client.say("hello", version=1)
+
+
+HEADER = struct.Struct("<4sId")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"mien",
+        HEADER.pack(b"mien", 1, 1.0),
+        HEADER.pack(b"mien", 1, 1.0) + b"123",
+        HEADER.pack(b"neim", 1, 1.0) + bytes(4),
+        HEADER.pack(b"mien", 1, float("nan")) + bytes(4),
+        pack_frame(1, 1.0, np.array([0.0, np.nan])),
+        pack_frame(1, 1.0, np.array([np.inf])),
+        pack_frame(1, 1.0, np.array([1e30])),
+    ],
+    ids=["empty", "magic", "header", "half a sample", "not mien", "no time", "nan", "infinity", "too loud"],
+)
+def test_sound_that_is_none(port, frame):
+    with closed_for(port, CloseReason.BAD_AUDIO) as client:
+        client.hello()
+        client.start("live")
+        client.connection.send(frame)
+
+
+@pytest.mark.parametrize("second", [(1, 2.0), (0, 2.0), (2, 0.5)], ids=["twice", "from the past", "earlier"])
+def test_sound_out_of_order(port, second):
+    with closed_for(port, CloseReason.BAD_AUDIO) as client:
+        client.hello()
+        client.connection.send(pack_frame(1, 1.0, QUIET))
+        client.connection.send(pack_frame(*second, QUIET))
+
+
+def test_sound_before_hello(port):
+    with closed_for(port, CloseReason.BAD_MESSAGE) as client:
+        client.connection.send(pack_frame(1, 1.0, QUIET))
+
+
+def test_a_frame_that_is_too_large(port):
+    with closed_for(port, CloseReason.TOO_LARGE) as client:
+        client.hello()
+        client.connection.send(pack_frame(1, 1.0, np.zeros(24_001)))
+
+
+def test_a_huge_frame_is_cut_off_before_it_is_read(port):
+    with connected(port) as client, pytest.raises((ConnectionClosed, OSError)):
+        client.hello()
+        for _ in range(50):
+            client.connection.send(bytes(1_000_000))
+
+
+def test_a_text_that_is_too_long(port):
+    with closed_for(port, CloseReason.TOO_LARGE) as client:
+        client.say("hello", version=1, client="x" * 5_000)
+
+
+def test_more_sound_than_time(port):
+    with closed_for(port, CloseReason.TOO_FAST) as client:
+        client.hello()
+        client.start("check")
+        with suppress(ConnectionClosed):
+            for number in range(20):
+                client.connection.send(pack_frame(number, 0.5 * number, np.zeros(24_000)))
+
+
+def test_a_flood_of_messages(port):
+    with closed_for(port, CloseReason.TOO_FAST) as client:
+        client.hello()
+        with suppress(ConnectionClosed):
+            for _ in range(100):
+                client.say("stop")
+
+
+def test_a_flood_of_tiny_frames(port):
+    with closed_for(port, CloseReason.TOO_FAST) as client:
+        client.hello()
+        with suppress(ConnectionClosed):
+            for number in range(4_000):
+                client.connection.send(pack_frame(number, 0.001 * number, QUIET[:1]))
+
+
+def test_no_hello(impatient):
+    with closed_for(impatient, CloseReason.SILENCE):
+        pass
+
+
+def test_silence(impatient):
+    with closed_for(impatient, CloseReason.SILENCE) as client:
+        client.hello()
+
+
+def test_half_a_message_is_silence_too(impatient):
+    with closed_for(impatient, CloseReason.SILENCE) as client:
+        client.hello()
+        # A first fragment of a text message (masked), whose end never comes.
+        client.connection.socket.sendall(b"\x01\x85\x00\x00\x00\x00" + b'{"typ')
+
+
+def test_a_session_that_lasts_too_long(tmp_path):
+    with running(settings(tmp_path, limits=Limits(session_s=0.3))) as port:
+        with closed_for(port, CloseReason.SESSION_OVER) as client:
+            client.hello()
+
+
+def test_a_client_that_does_not_read(tmp_path):
+    class Verbose(FakeLive):
+        def feed(self, samples, **options):
+            return [replace(each, profile=(0.5,) * 100_000) for each in super().feed(samples, **options)]
+
+    limits = replace(SHORT, clients=1, silence_s=600.0, sound_burst_s=60.0, backlog_s=60.0)
+    verbose = settings(tmp_path, functions=replace(FAKES, live=Verbose), limits=limits)
+    with running(verbose) as port, socket.create_connection(("127.0.0.1", port), timeout=60) as raw:
+        raw.sendall(
+            b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        raw.sendall(_masked(0x81, json.dumps({"type": "hello", "version": 1}).encode()))
+        raw.sendall(_masked(0x81, json.dumps({"type": "start-live", "audio": AUDIO}).encode()))
+        for number in range(100):
+            raw.sendall(_masked(0x82, pack_frame(number, 0.1 * number, np.zeros(4_800))))
+        # It holds the only place until the server, which cannot send any more, lets go of it.
+        until_s = time.monotonic() + 60
+        while time.monotonic() < until_s:
+            with connected(port) as client:
+                client.say("hello", version=1)
+                if client.hear("welcome", "closing").type == "welcome":
+                    return
+            time.sleep(0.1)
+        raise AssertionError("a client that does not read was kept for a minute")
+
+
+def _masked(first, content):
+    size = bytes([0x80 | len(content)]) if len(content) < 126 else b"\xfe" + struct.pack("!H", len(content))
+    return bytes([first]) + size + bytes(4) + content
+
+
+def test_others_do_not_notice(port):
+    """One client speaks on while a dozen misbehave in every way beside it; it gets every answer."""
+    rng = np.random.default_rng(0)
+    with connected(port) as good:
+        good.hello()
+        good.start("live")
+        for number in range(12):
+            with connected(port) as bad:
+                bad.hello()
+                bad.start("live")
+                bad.connection.send([rng.bytes(40), "{", pack_frame(1, 1.0, np.array([np.nan])), b""][number % 4])
+            good.sound(np.full(2_400, 0.5))
+            answer = good.hear("prediction")
+            assert answer.n_dropped_windows == 0 and answer.time_s == pytest.approx(0.05 * (number + 1))
+
+
+def test_a_client_whose_answers_take_long_does_not_hold_up_another(tmp_path):
+    class Slow(FakeLive):
+        def feed(self, samples, **options):
+            if np.abs(samples).max() > 0.5:
+                time.sleep(1.0)
+            return super().feed(samples, **options)
+
+    functions = replace(FAKES, live=Slow)
+    with running(settings(tmp_path, functions=functions, limits=Limits(backlog_s=0.5))) as port:
+        with connected(port) as slow, connected(port) as quick:
+            for client in (slow, quick):
+                client.hello()
+                client.start("live")
+            for _ in range(20):
+                slow.sound(np.full(4_800, 0.9))
+            started = time.monotonic()
+            for _ in range(10):
+                quick.sound(np.full(2_400, 0.1))
+                assert quick.hear("prediction").n_dropped_windows == 0
+            # Far less than the seconds that the other one's sound takes, on however slow a machine.
+            assert time.monotonic() - started < 10.0
+            # Of 40 windows the late one answers few, and counts the others.
+            answered = [slow.hear("prediction")]
+            while answered[-1].time_s < 1.99:
+                answered.append(slow.hear("prediction"))
+            assert len(answered) + answered[-1].n_dropped_windows == 40
+            assert answered[-1].n_dropped_windows > 20
+
+
+def test_a_fault_of_the_server_is_told_and_closes_only_its_own(tmp_path, caplog):
+    class Broken(FakeLive):
+        def feed(self, samples, **options):
+            raise ZeroDivisionError
+
+    with running(settings(tmp_path, functions=replace(FAKES, live=Broken))) as port, connected(port) as beside:
+        beside.hello()
+        with closed_for(port, CloseReason.FAULT) as client:
+            client.hello()
+            client.start("live")
+            client.sound(QUIET)
+        beside.say("stop")
+        assert beside.hear("stopped")
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_stopping_the_server_says_so(tmp_path):
+    with running(settings(tmp_path)) as port:
+        client = connected(port)
+        inside = client.__enter__()
+        inside.hello()
+    with pytest.raises(ConnectionClosed) as closed:
+        inside.connection.recv(timeout=60)
+    assert closed.value.rcvd.code == 1012
+    client.__exit__(None, None, None)
+
+
+@pytest.mark.slow
+def test_memory_is_bounded_under_floods(port):
+    def resident_mb():
+        with open("/proc/self/status", encoding="ascii") as stream:
+            return int(next(line for line in stream if line.startswith("VmRSS")).split()[1]) / 1024
+
+    def misbehave():
+        with connected(port) as bad:
+            bad.hello()
+            bad.start("check")
+            with pytest.raises((ConnectionClosed, OSError)):
+                for number in range(10_000):
+                    bad.connection.send(pack_frame(number, 0.5 * number, np.zeros(24_000)))
+
+    if not os.path.exists("/proc/self/status"):
+        pytest.skip("memory is read from /proc, which is not there")
+    misbehave()
+    before_mb = resident_mb()
+    for _ in range(100):
+        misbehave()
+    assert resident_mb() < before_mb + 50

@@ -1,0 +1,64 @@
+"""What docs/protocol.md says is so, and the client it shows works."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from serving_fakes import settings
+
+for name in ("fastapi", "uvicorn", "websockets"):
+    pytest.importorskip(name, reason="pip install mien[live]")
+
+from real_server import running  # noqa: E402
+
+from mien.serving import messages as said  # noqa: E402
+from mien.serving.limits import Limits  # noqa: E402
+
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "protocol.md").read_text(encoding="utf-8")
+
+
+def test_it_is_of_this_version():
+    assert f"version **{said.PROTOCOL_VERSION}**" in TEXT
+
+
+def test_every_message_and_every_reason_is_told():
+    for union in (said.ClientMessage, said.ServerMessage):
+        for kind in union.__args__[0].__args__:
+            assert f"`{kind.model_fields['type'].default}`" in TEXT, kind
+    for reason, code in said.CLOSE_CODES.items():
+        row = next(line for line in TEXT.splitlines() if f"`{reason.value}`" in line and line.endswith(f"| {code} |"))
+        assert row, reason
+
+
+def test_the_limits_that_are_told_are_those_that_are_kept():
+    limits = Limits()
+    assert f"over {limits.text_bytes:,} bytes" in TEXT
+    assert (
+        f"more than {limits.messages_per_s:g} messages, {limits.frames_per_s:g} frames or {limits.sound_rate:g} s"
+        in TEXT
+    )
+    assert f"bursts of {limits.messages_burst:g} messages and {limits.sound_burst_s:g} s" in TEXT
+    assert limits.silence_s == 600 and "for 10 minutes" in TEXT
+    assert limits.session_s == 4 * 3600 and "for 4 hours" in TEXT
+    assert f"no `hello` for {limits.hello_s:g} s" in TEXT and f"than {limits.clients} at once" in TEXT
+    assert f"sent for {limits.stall_s:g} s" in TEXT
+
+
+def test_the_example_client_recognises(tmp_path):
+    spec = importlib.util.spec_from_file_location("example_client", DOCS / "example_client.py")
+    client = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(client)
+    sound = np.concatenate([np.full(24_000, 0.1), np.full(24_000, 0.9)])
+    with running(settings(tmp_path)) as port:
+        heard = list(client.predictions(f"ws://127.0.0.1:{port}/ws", sound, 48_000, pace=0.2))
+        with pytest.raises(SystemExit, match="44100 Hz; 48000 Hz is needed"):
+            list(client.predictions(f"ws://127.0.0.1:{port}/ws", sound, 44_100))
+    assert heard[0]["expression"] == "fear" and heard[-1]["expression"] == "happiness"
+    assert len(heard) + heard[-1]["n_dropped_windows"] == 20
+
+
+def test_no_link_of_it_leads_out():
+    assert not re.findall(r"https?://(?!localhost)", TEXT)
