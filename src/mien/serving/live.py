@@ -14,7 +14,7 @@ from mien.recording import Recording
 from mien.sensing.features import images_of
 from mien.sensing.range_gate import RangeGate
 from mien.sensing.stream import Heard, NoProbe, PeriodStream
-from mien.serving.rest import neutral_probability
+from mien.serving.rest import Holding, knows_onsets_alone, neutral_probability
 from mien.serving.windows import LiveQuality, LiveWindows, StreamedFrontEnd, neutral_clip, streamed
 
 MOST_AT_ONCE = 64
@@ -48,7 +48,8 @@ class _Window:
 
     end_s: float
     values: np.ndarray
-    away: float
+    away: tuple[float, float]
+    after_gap: bool
     quality: tuple[str, ...]
     profile: tuple[float, ...]
 
@@ -58,13 +59,15 @@ class LiveSession:
 
     A model whose front end measures against the face at a take's beginning (`neutral` is "take") listens against a
     running baseline instead, or against a clip where one is given. Where the model has no word for a face at rest,
-    "neutral" is told by how little the profile differs from it (`rest.neutral_probability`).
+    "neutral" is told by how little the profile differs from it (`rest`).
 
     Args:
         recognizer: fitted, with a front end for chirps: a range profile or a spectrogram.
         n_channels: of the sound; as many as the model was trained on.
         hop_s: from one answer to the next, rounded to whole periods of the probe.
         neutral: a recording of the person's face at rest.
+        from_rest: whether the model has heard looks from their onset alone, so that its answer to one is held as long
+            as the look is (`rest.Holding`); None finds out by `rest.knows_onsets_alone`.
 
     Raises:
         ModelError: a model that has learnt nothing, cannot follow a stream, or needs a neutral clip.
@@ -79,6 +82,7 @@ class LiveSession:
         n_channels: int = 1,
         hop_s: float = 0.05,
         neutral: Recording | None = None,
+        from_rest: bool | None = None,
     ) -> None:
         if recognizer.estimator is None:
             raise ModelError(f"this {recognizer.method} has learnt nothing yet; call fit first")
@@ -100,6 +104,8 @@ class LiveSession:
         self.window_s = self._windows.n_periods * period_s
         self._half_s = period_s / 2
         self.names = recognizer.labels + (() if NEUTRAL in recognizer.labels else (NEUTRAL,))
+        self._from_rest = knows_onsets_alone(recognizer) if from_rest is None else from_rest
+        self._holding = Holding()
         self._n_in_a_row = 0
         self._due_s: float | None = None
         self._gap = False
@@ -179,9 +185,11 @@ class LiveSession:
         n_missed = 0 if due_s is None else int((end_s - due_s + self._half_s) / self.hop_s)
         self.n_dropped_windows += n_missed
         quality = self._quality.words(self._stream.drift_ppm)
-        quality += ("dropout",) if self._gap or n_missed else ()
+        gap = self._gap or n_missed > 0
+        quality += ("dropout",) if gap else ()
         self._due_s, self._gap = end_s + self.hop_s, False
-        return [_Window(end_s, self._windows.window(), self._windows.away(), quality, self._windows.drawing())]
+        windows = self._windows
+        return [_Window(end_s, windows.window(), windows.away(), gap, quality, windows.drawing())]
 
     def _without_probe(self, now_s: float) -> list[_Window | LivePrediction]:
         """Return the answers that were due while no probe was heard: nothing is known but that."""
@@ -207,7 +215,11 @@ class LiveSession:
         return [one if isinstance(one, LivePrediction) else self._answer(one, next(found)) for one in waiting]
 
     def _answer(self, window: _Window, expressions: np.ndarray) -> LivePrediction:
-        rest = 0.0 if NEUTRAL in self.recognizer.labels else neutral_probability(window.away)
+        if window.after_gap:
+            self._holding.forget()
+        if self._from_rest:
+            expressions = self._holding.answer(expressions, *window.away)
+        rest = 0.0 if NEUTRAL in self.recognizer.labels else neutral_probability(window.away[1])
         found = [*((1 - rest) * expressions), rest][: len(self.names)]
         best = int(np.argmax(found))
         confidence = float(found[best])

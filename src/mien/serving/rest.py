@@ -1,9 +1,28 @@
-"""When a face is at rest: models know six expressions and no neutral face."""
+"""A face at rest, and a look that is held: what a model that knows six expressions cannot say by itself.
 
-REST_AWAY = 0.25
-"""How far from rest (`LiveWindows.away`) a face is as likely at rest as showing something."""
+Two things are added to what a model answers, and both hang on how far the face is from rest: on the root mean square
+change of its profile, relative to the neutral one (`LiveWindows.away`).
+
+- **Neutral.** Models learn expressions and no neutral face. How likely a face is at rest follows from its distance by
+  a logistic curve, fitted to simulated streams (`experiments/live`).
+- **Holding.** A model whose training takes are as long as its window has heard every look from rest into it, and
+  nothing else; of a window that lies wholly within a held look it knows nothing (right in 20 % of simulated ones, as
+  often as by chance, and sure of it). So its answer is taken of windows that begin at rest, and stands for as long as
+  the face stays away from rest.
+"""
+
+import numpy as np
+
+from mien.recognizer import Recognizer
+from mien.sensing.front_ends import RangeProfile
+
+REST_AWAY = 0.5
+"""How far from rest a face is as likely at rest as showing something."""
 
 STEEPNESS = 4.0
+
+MOST_FROM_REST = 2.0
+"""Windows per take of a model that has heard looks from their onset alone; who has heard held ones has heard more."""
 
 
 def neutral_probability(away: float) -> float:
@@ -15,6 +34,39 @@ def neutral_probability(away: float) -> float:
         >>> neutral_probability(0.0), round(neutral_probability(REST_AWAY), 3)
         (1.0, 0.5)
     """
-    if away <= 0:
-        return 1.0
-    return 1 / (1 + (away / REST_AWAY) ** STEEPNESS)
+    return 1 / (1 + (max(away, 0.0) / REST_AWAY) ** STEEPNESS)
+
+
+def knows_onsets_alone(recognizer: Recognizer) -> bool:
+    """Return whether all windows that a model learnt from began at rest, as far as its description tells."""
+    told, front_end = recognizer.training, recognizer.front_end
+    if not (isinstance(front_end, RangeProfile) and front_end.neutral != "none" and told.n_takes):
+        return False
+    return bool(told.n_windows <= MOST_FROM_REST * told.n_takes)
+
+
+class Holding:
+    """The answer that stands while a look is held."""
+
+    def __init__(self) -> None:
+        self._held: np.ndarray | None = None
+
+    def forget(self) -> None:
+        """Begin anew, after a gap."""
+        self._held = None
+
+    def answer(self, expressions: np.ndarray, away_at_first: float, away_at_last: float) -> np.ndarray:
+        """Return (class) probabilities given that the face is not at rest.
+
+        Args:
+            expressions: (class) what the model says of the window.
+            away_at_first, away_at_last: how far from rest the face is when the window begins and when it ends.
+        """
+        if neutral_probability(away_at_last) > 0.5:
+            self._held = None
+            return expressions
+        if neutral_probability(away_at_first) > 0.5:
+            self._held = expressions if self._held is None else (self._held + expressions) / 2
+        if self._held is None:  # it began before anything was heard, or the face does not come back to rest
+            return np.full(len(expressions), 1 / len(expressions))
+        return self._held

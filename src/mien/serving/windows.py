@@ -21,7 +21,7 @@ from mien.sensing.windows import level_of
 
 StreamedFrontEnd = RangeProfile | Spectrogram
 
-RECENT_S = 0.5
+RECENT_S = 0.25
 """Of a window, the latest part: how far the face is from rest now, not how far it was a second ago."""
 
 
@@ -161,14 +161,15 @@ class LiveWindows:
             values = against(latest[:, None], self._at_rest(profile))[:, 0]
         return np.moveaxis(values, 1, 2).astype(np.float32 if magnitude else np.complex64)
 
-    def away(self) -> float:
-        """Return how far the face is from rest: the change of its profile, relative to the neutral one.
+    def away(self) -> tuple[float, float]:
+        """Return how far the face is from rest as the window begins and ends: its profile's change from the neutral.
 
-        ``sqrt(mean |p - n|^2 / mean |n|^2)`` over the window's last half second.
+        ``sqrt(mean |p - n|^2 / mean |n|^2)`` over the window's first 0.15 s and last 0.25 s.
         """
         profile = self._profile()
-        values = against(profile[:, None, -self._n_recent :], self._at_rest(profile))
-        return float(np.sqrt(np.mean(np.abs(values) ** 2)))
+        values = against(profile[:, None, -self.n_periods :], self._at_rest(profile))
+        power = np.mean(np.abs(values) ** 2, axis=(0, 1, 3))
+        return float(np.sqrt(power[: self._n_first].mean())), float(np.sqrt(power[-self._n_recent :].mean()))
 
     def drawing(self) -> tuple[float, ...]:
         """Return the latest profile's magnitude at the first microphone, 1 where it was largest in the last 10 s."""
