@@ -1,7 +1,7 @@
 """The air between a loudspeaker and a microphone: the simulator's person before the phone, noise, and what phones do.
 
-`Air` is a machine without a clock: blocks of what is played in, blocks of what is heard out. `AirBetween` runs one in real
-time between the two halves of the virtual card.
+`Air` is a machine without a clock: blocks of what is played in, blocks of what is heard out. `AirBetween` runs one in
+real time between the two halves of the virtual card.
 """
 
 import subprocess
@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-from virtual_card import RATE_HZ, VirtualCard, put_first, stop
 
 from mien.dsp import band_gain, resample
 from mien.simulate.options import SimulationOptions, plan_takes
 from mien.simulate.render import harmonics, interpolation_matrix
 from mien.simulate.stage import stage_for
 from mien.simulate.take import full_scale_gain, noise_of, play, responses_at
+from virtual_card import RATE_HZ, VirtualCard, put_first, stop
 
 BLOCK = 480
 N_TAPS = 2_400
@@ -51,7 +51,7 @@ class GainControl:
 class EchoCanceller:
     """Take out what is played, by an adaptive filter in the frequency domain (partitioned block NLMS)."""
 
-    def __init__(self, n_partitions: int = 4, step: float = 0.5) -> None:
+    def __init__(self, n_partitions: int = 4, step: float = 0.15) -> None:
         self.weights = np.zeros((n_partitions, BLOCK * 2 // 2 + 1), complex)
         self.inputs = np.zeros_like(self.weights)
         self.power = np.full(self.weights.shape[1], 1e-6)
@@ -64,9 +64,9 @@ class EchoCanceller:
         self.before = played.copy()
         echo = np.fft.irfft((self.weights * self.inputs).sum(axis=0))[BLOCK:]
         error = heard - echo
-        self.power = np.maximum(0.6 * self.power, np.sum(np.abs(self.inputs) ** 2, axis=0))
+        self.power = np.maximum(0.98 * self.power, np.sum(np.abs(self.inputs) ** 2, axis=0))
         spectrum = np.fft.rfft(np.concatenate([np.zeros(BLOCK), error]))
-        gradient = np.fft.irfft(self.inputs.conj() * (spectrum / (self.power + 1e-3)), axis=1)
+        gradient = np.fft.irfft(self.inputs.conj() * (spectrum / (self.power + 1e-1)), axis=1)
         gradient[:, BLOCK:] = 0
         self.weights += self.step * np.fft.rfft(gradient, axis=1)
         return error

@@ -4,3 +4,5 @@ import os
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+from virtual_card import pulse_server, virtual_card  # noqa: E402, F401 - fixtures for whoever asks for them

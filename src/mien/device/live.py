@@ -8,6 +8,8 @@ import numpy as np
 
 from mien.capture import CheckEmission
 from mien.device.adaptive import (
+    LEVEL_DB,
+    STEP_DB,
     Levels,
     find_echo_cancellation,
     find_gain_control,
@@ -150,12 +152,14 @@ def _checks(
         unknown = [Check(word, None, said.get(word, UNKNOWN)) for word in words]
         resampled = [Check("resampled", True, said["resampled"])] if "resampled" in said else []
         return (*(check for check in unknown if not resampled or check.word != "resampled"), *resampled, *known)
-    lost = find_lost_samples(heard.timing)
+    processed = _processing(heard.levels, "clipped" in said)
+    # What a canceller leaves of the chirps arrives at no one time, and what processing does to the bands of a sweep looks
+    # like samples lost within it.
+    cancelled = any(check.found for check in processed if check.word == "echo-cancellation")
+    lost = None if cancelled else find_lost_samples(heard.timing)
     if n_lost:
         lost = f"the sound system lost samples {n_lost} times" + (f"; {lost}" if lost else "")
-    processed = _processing(heard.levels)
     if not any(check.found for check in processed):
-        # What processing does to the bands looks like samples lost within a sweep.
         lost = lost or said.get("dropout")
     return (
         _clear(channel, said),
@@ -189,12 +193,15 @@ def _chirps(track: ChirpTrack) -> Check:
     return Check("no-probe", False, f"{share:.0f} % of {len(track.clear)} heard")
 
 
-def _processing(levels: Levels) -> tuple[Check, Check, Check]:
-    """Return gain control, echo cancellation and noise suppression; the latter two explain a moving level first."""
+def _processing(levels: Levels, clipped: bool) -> tuple[Check, Check, Check]:
+    """Return gain control, echo cancellation and noise suppression; the latter two explain a moving level first.
+
+    Where loud chirps are clipped, soft ones seem raised beside them.
+    """
     echo, noise = find_echo_cancellation(levels), find_noise_suppression(levels)
     gain = find_gain_control(levels)
-    if (echo or noise) and gain is not None and levels.soft_over_loud_db <= 0:
-        gain = None
+    if (echo or noise or clipped) and abs(levels.sweep_change_db) <= LEVEL_DB:
+        gain = gain if levels.soft_over_loud_db > STEP_DB and not clipped else None
     steady = f"none seen: the level keeps within {abs(levels.sweep_change_db):.1f} dB"
     unknown = np.isnan(levels.noise_change_db)
     quiet = Check("noise-suppression", None, "cannot be told: there is no noise that it could take out")
