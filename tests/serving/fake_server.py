@@ -16,7 +16,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from mien.serving import messages
-from mien.serving.audio_frames import AudioFrame, FrameOrder, parse_frame
+from mien.serving.audio_frames import AudioFrame, parse_frame
 
 PAGE = Path(messages.__file__).parent / "page"
 EXPRESSIONS = ["anger", "disgust", "fear", "happiness", "sadness", "surprise"]
@@ -86,6 +86,7 @@ def check_result(problems: list[str]) -> messages.CheckResult:
     response_db = -(((frequency_hz - 4000) / 4300) ** 2) * (frequency_hz > 4000) + 2 * np.sin(frequency_hz / 700)
     return messages.CheckResult(
         ok=not problems,
+        state="unusable" if problems else "ready",
         verdict=verdict,
         lines=["usable band: 14-23 kHz", "direct path: -21 dB of full scale", "recommended: the paper's own"],
         problems=problems,
@@ -188,7 +189,6 @@ class _Conversation:
 
     def __init__(self, server: FakeServer, connection: ServerConnection) -> None:
         self.server, self.connection = server, connection
-        self.order = FrameOrder()
         self.view = ""
         self.heard = 0
         self.take: int | None = None
@@ -204,7 +204,7 @@ class _Conversation:
                 self.server.said.append(message)
                 self.answer(message)
             else:
-                frame = self.order.checked(parse_frame(content))
+                frame = parse_frame(content)
                 self.server.frames.append(frame)
                 self.hear(frame)
 
@@ -264,6 +264,7 @@ class _Conversation:
                 duration_s=server.check_s if view == "check" else None,
                 window_s=1.0 if view == "live" else None,
                 hop_s=0.05 if view == "live" else None,
+                profile_m=[0.05, 0.8] if view == "live" else [],
                 expressions=EXPRESSIONS,
                 subject=(message.subject or "001") if view == "collect" else None,
                 warnings=server.warnings,

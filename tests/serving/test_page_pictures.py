@@ -55,9 +55,13 @@ def before(view: str) -> Callable[[Any, FakeServer], None]:
     return lambda page, server: page.wait_for_selector(f"#{view} [data-start]")
 
 
-def start(page: Any, view: str) -> None:
+def tap(page: Any, view: str) -> None:
     page.click(f"[data-start={view}]")
-    page.wait_for_function("document.getElementById('sound-state').textContent === 'Sound is on'")
+
+
+def start(page: Any, view: str) -> None:
+    tap(page, view)
+    page.wait_for_selector("#sound-state:text-is('Sound is on')")
 
 
 def checking(page: Any, server: FakeServer) -> None:
@@ -67,7 +71,7 @@ def checking(page: Any, server: FakeServer) -> None:
 
 
 def checked(page: Any, server: FakeServer) -> None:
-    start(page, "check")
+    tap(page, "check")
     page.wait_for_selector("#check .verdict")
 
 
@@ -90,13 +94,13 @@ def noisy(page: Any, server: FakeServer) -> None:
 
 def agree(page: Any) -> None:
     page.check("#agree")
-    start(page, "collect")
+    tap(page, "collect")
 
 
 def asking(page: Any, server: FakeServer) -> None:
     server.changes = ("mask", "place")
     agree(page)
-    page.wait_for_selector("text=I am ready")
+    page.wait_for_selector("#collect [data-part=ready]")
 
 
 def resting(page: Any, server: FakeServer) -> None:
@@ -119,19 +123,19 @@ def collected(page: Any, server: FakeServer) -> None:
 
 def calibrating(page: Any, server: FakeServer) -> None:
     server.countdown_s, server.neutral_s = 30.0, 0.5
-    start(page, "calibrate")
+    tap(page, "calibrate")
     page.wait_for_selector(".clock[data-phase=ready]")
 
 
 def learning(page: Any, server: FakeServer) -> None:
     server.hold_calibration, server.n_prompts = True, 1
-    start(page, "calibrate")
+    tap(page, "calibrate")
     page.wait_for_selector("text=Learning how you look")
 
 
 def calibrated(page: Any, server: FakeServer) -> None:
     server.n_prompts = 1
-    start(page, "calibrate")
+    tap(page, "calibrate")
     page.wait_for_selector("#calibrate .verdict")
 
 
@@ -190,6 +194,7 @@ def test_every_view_fits_the_screen_and_is_readable(
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=size == "phone"
         )
+        context.set_default_timeout(10_000)
         page = context.new_page()
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))

@@ -59,7 +59,7 @@ function welcomed(welcome) {
 function believe(banner, model, calibrated = false) {
   const text = !model || model.simulated ? SIMULATED : model.note;
   banner.hidden = !text;
-  const lines = [text, model?.simulated && model.note !== text ? model.note : "", calibrated && banner.closest("#live") ? "It is calibrated to you." : ""];
+  const lines = [text, calibrated && banner.closest("#live") ? "It is calibrated to you." : ""];
   banner.replaceChildren(...lines.filter(Boolean).map((line) => make("p", {}, line)));
 }
 

@@ -114,6 +114,13 @@ export class Timeline extends Chart {
 /** The latest echo profile, near to far. */
 export class Profile extends Chart {
   #values = [];
+  #ends = [];
+
+  /** Begin anew, with the distances of the first and the last value in metres, where they are known. */
+  scale(ends) {
+    this.#ends = ends;
+    this.show([]);
+  }
 
   show(values) {
     this.#values = values;
@@ -123,8 +130,9 @@ export class Profile extends Chart {
   draw(pen, width, height, colour) {
     const left = 4, right = width - 4, top = 8, low = height - 24;
     rule(pen, low, left, right, colour("line"));
-    label(pen, "near", left, height - 9, colour("muted"));
-    label(pen, "far", right, height - 9, colour("muted"), "right");
+    const [near, far] = this.#ends.length === 2 ? this.#ends.map((metres) => `${Math.round(100 * metres)} cm`) : ["near", "far"];
+    label(pen, near, left, height - 9, colour("muted"));
+    label(pen, far, right, height - 9, colour("muted"), "right");
     const n = this.#values.length;
     if (n < 2) return;
     const x = (cell) => left + (cell / (n - 1)) * (right - left);

@@ -44,7 +44,7 @@ export class Session {
   async start(view) {
     this.stop();
     clearFailure();
-    const run = { view, audio: null, sending: false, levelAt: 0, peak: 0, lostAt: 0, opener: document.activeElement, wake: null };
+    const run = { view, audio: null, sending: false, levelAt: 0, peak: 0, lostAt: 0, opener: document.activeElement, wake: null, waiting: null };
     this.#run = run;
     this.#showSound("Starting", "Allow the microphone if the browser asks");
     try {
@@ -115,16 +115,19 @@ export class Session {
     if (!run) return;
     if (message.type === "started") this.#begin(run, message);
     else if (message.type === "error") this.#error(message);
+    else if (run.waiting) run.waiting.push(message); // the sound is still being fetched
     else if (run.started && message.type !== "stopped") run.view.hear(message); // else it is of what ran before
   }
 
   #ask(run) {
     run.asked = true;
     run.started = false;
+    run.waiting = null;
     this.say(run.view.request(run.audio.told));
   }
 
   async #begin(run, started) {
+    run.waiting = [];
     run.started = true;
     try {
       if (started.emission.rate_hz !== RATE_HZ) throw new Failure("no-sound", `It is made for ${hertz(started.emission.rate_hz)}.`);
@@ -136,6 +139,9 @@ export class Session {
       this.#showSound("Sound is on", started.emission.description || "19 to 23 kHz, and the microphone listens");
       if (started.warnings.length && !document.querySelector("#failure > *")) showFailure(new Failure("warning", started.warnings.join(" ")));
       run.view.begun(started);
+      const waiting = run.waiting;
+      run.waiting = null;
+      for (const message of waiting) this.hear(message);
     } catch (error) {
       if (this.#run === run) this.stop(error instanceof Failure ? error : new Failure("no-sound"));
     }

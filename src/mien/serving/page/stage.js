@@ -50,6 +50,7 @@ export class Stage {
   open() {
     this.holder.replaceChildren(this.root);
     this.holder.hidden = false;
+    this.holder.closest(".view").classList.add("at-work");
     this.#wait("Waiting for the first take");
   }
 
@@ -59,6 +60,7 @@ export class Stage {
     this.#paused = false;
     this.#phase = "waiting";
     this.holder.hidden = true;
+    this.holder.closest(".view").classList.remove("at-work");
   }
 
   /** The next take, or the same one again. What has to be put on or left first waits for the person. */

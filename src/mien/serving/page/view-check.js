@@ -60,8 +60,8 @@ export class CheckView {
     if (left && left % 5 === 0) announce(`${left} seconds left`);
   }
 
-  #show({ ok, verdict, lines, problems, report }) {
-    const [state, word] = STATES[report.state] ?? STATES[ok ? "ready" : "unusable"];
+  #show({ state: fit, verdict, lines, problems, report }) {
+    const [state, word] = STATES[fit];
     const title = make("h2", { class: "verdict", tabindex: "-1" }, `${capital(verdict)}.`);
     const parts = [make("div", { class: "card" }, make("p", { class: "pill", "data-state": state }, word), title, findings(report, problems))];
     const channel = report.channels?.[report.channel ?? 0];

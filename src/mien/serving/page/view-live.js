@@ -26,11 +26,12 @@ export class LiveView {
     return { type: "start-live", audio, hop_s: HOP_S };
   }
 
-  begun({ expressions, window_s: window, hop_s: hop, calibrated }) {
+  begun({ expressions, window_s: window, hop_s: hop, profile_m: distances, calibrated }) {
+    this.root.classList.add("at-work");
     this.parts.before.hidden = true;
     this.parts.running.hidden = false;
     this.timeline.clear();
-    this.profile.show([]);
+    this.profile.scale(distances);
     this.#makeBars(expressions);
     this.#say("neutral", "Listening", `Waiting for the first echo${calibrated ? "; calibrated to you" : ""}`);
     this.told = "";
@@ -52,14 +53,15 @@ export class LiveView {
   }
 
   ended() {
+    this.root.classList.remove("at-work");
     this.parts.running.hidden = this.parts.word.textContent === "Listening"; // what was heard last stays to be looked at
     this.parts.before.hidden = false;
     this.#quality("", "Stopped");
   }
 
-  #write({ expression, probabilities, confidence, quality, n_dropped_windows: dropped }) {
+  #write({ expression, probabilities, confidence, quality, problem, n_dropped_windows: dropped }) {
     const sure = expression === "unsure"
-      ? "Nothing stands out: better no answer than a wrong one"
+      ? problem || "Nothing stands out: better no answer than a wrong one"
       : `${percent(confidence)} sure`;
     this.#say(expression, capital(expression), sure);
     const [most] = Object.entries(probabilities).sort((a, b) => b[1] - a[1])[0] ?? [];
