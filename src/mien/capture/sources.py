@@ -8,7 +8,7 @@ halves are all alike, those of whole periods every other one.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -249,7 +249,7 @@ def _row(line: bytes, where: str) -> np.ndarray:
 
 
 def _row_blocks(lines: Iterator[np.ndarray], rows: Rows) -> Iterator[Block]:
-    first = [row for row, _ in zip(lines, range(FIRST_ROWS - 1), strict=False)]
+    first = list(islice(lines, FIRST_ROWS))
     halves = rows == "half" or (rows == "auto" and are_halves(np.array(first)))
     full = 2.0**15 if first and max(np.abs(row).max() for row in first) > 1 else 1.0
     position = 0

@@ -16,10 +16,10 @@ import numpy as np
 from mien.recognizer import Recognizer
 from mien.sensing.front_ends import RangeProfile
 
-REST_AWAY = 0.5
+REST_AWAY = 0.56
 """How far from rest a face is as likely at rest as showing something."""
 
-STEEPNESS = 4.0
+STEEPNESS = 3.7
 
 MOST_FROM_REST = 2.0
 """Windows per take of a model that has heard looks from their onset alone; who has heard held ones has heard more."""
