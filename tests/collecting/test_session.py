@@ -11,7 +11,9 @@ from mien.collecting.session import Collection
 from mien.datasets.check import check_study
 from mien.datasets.forget import forget
 from mien.datasets.study import load_study
-from mien.errors import DeviceError, RecordingError, StorageError, StudyError
+from mien.errors import DeviceError, ProbeMismatch, RecordingError, StorageError, StudyError
+from mien.probe import Chirp
+from mien.recording import Recording
 from mien.vision.landmarks import Landmarks
 
 
@@ -131,6 +133,26 @@ def test_a_probe_that_is_never_heard_ends_it(study):
         with pytest.raises(DeviceError, match="was recorded 3 times and the probe was not heard.*mien probe"):
             collection.offer(collection.next_prompt(), silence())
     assert len(load_study(study)) == 0
+
+
+def test_sound_torn_to_pieces_is_asked_for_again(study, monkeypatch):
+    def looks_like_another(_):
+        raise ProbeMismatch("another probe was playing: its sweep takes -1.3 ms for these 4000 Hz")
+
+    with begin(study) as collection:
+        with monkeypatch.context() as patch:
+            patch.setattr("mien.collecting.outcome.judged_quality", looks_like_another)
+            outcome = collection.offer(collection.next_prompt(), recording())
+        assert not outcome.stored and outcome.quality == ("no-probe",) and "busy" in outcome.message
+        collect(collection, 1)
+
+
+def test_a_take_of_another_probe_or_rate_is_refused(study):
+    other = Chirp(low_hz=18_000)
+    with begin(study) as collection:
+        for samples, rate_hz, probe in ((recording().samples, 48_000, other), (recording().samples, 44_100, None)):
+            with pytest.raises(ProbeMismatch, match="was asked for"):
+                collection.offer(collection.next_prompt(), Recording(samples, rate_hz, probe))
 
 
 def test_a_take_made_anew_replaces_the_old_one(study):

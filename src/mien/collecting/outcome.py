@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mien.errors import RecordingError
-from mien.probe import Probe
+from mien.errors import ProbeMismatch, RecordingError
+from mien.probe import Probe, describe
 from mien.recording import Recording, quality_of
 from mien.sensing.quality import judged_quality
 from mien.sound_files import QUALITY_WORDS
@@ -14,7 +14,10 @@ REMEDIES = {
     "clipped": "the microphone was overdriven: lower the volume or the microphone's gain",
     "dropout": "sound was lost: close other programs",
     "low-snr": "the echo is weak: hold the device 25 to 50 cm from the face, raise the volume, or find a quieter place",
-    "no-probe": "the probe was not heard: check the volume, and that nothing covers loudspeaker or microphone",
+    "no-probe": (
+        "the probe was not heard whole: check the volume, that nothing covers loudspeaker or microphone, and that no "
+        "other program keeps the machine busy"
+    ),
 }
 """What is asked for again, and what to do about it. A clock that drifts will drift again, and is followed."""
 
@@ -42,13 +45,22 @@ def judged(recording: Recording, probe: Probe) -> Recording:
 
     Raises:
         RecordingError: samples that are no numbers, or too few of them.
-        ProbeMismatch: another rate than the probe's, or another chirp was playing.
+        ProbeMismatch: a recording that states another probe or rate.
     """
     n_bad = int(recording.samples.size - np.isfinite(recording.samples).sum())
     if n_bad:
         raise RecordingError(f"the take holds {n_bad} samples that are no numbers; record it again")
     known = replace(recording, probe=recording.probe or probe)
-    words = {*quality_of(known.samples, known.rate_hz, known.probe), *judged_quality(known)}
+    if known.probe != probe or known.rate_hz != probe.rate_hz:
+        raise ProbeMismatch(
+            f"the take is of {describe(known.probe or probe)} at {known.rate_hz} Hz; {describe(probe)} was asked for"
+        )
+    words = {*known.quality, *quality_of(known.samples, known.rate_hz, known.probe)}
+    try:
+        words |= set(judged_quality(known))
+    except ProbeMismatch:
+        # Ours was played: sound torn to pieces by a busy machine looks like another chirp.
+        words.add("no-probe")
     return replace(known, quality=tuple(word for word in QUALITY_WORDS if word in words))
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mien.collecting.plan import number_and_version
-from mien.collecting.record import read_record, record_path
+from mien.collecting.record import read_record
 from mien.datasets.study import STUDY_FILE, TAKES_FILE, read_participants
 from mien.datasets.tables import REQUIRED, read_table
 
@@ -43,8 +43,6 @@ def unfinished(study: Path | str) -> list[tuple[str, str]]:
     for path in sorted(study.glob("sub-*/ses-*/*_session.json")):
         record, _ = read_record(path, None, None)
         who = record.subject, record.session
-        if path != record_path(study, *who):
-            continue
         names = [number_and_version(row["take"]) for row in rows if (row["subject"], row["session"]) == who]
         settled = {name[0] for name in names if name} | set(record.skipped)
         if any(take.number not in settled for take in record.planned):

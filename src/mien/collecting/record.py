@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mien.collecting.plan import PlannedTake, plan_session
-from mien.collecting.protocol import Protocol, protocol_from_json
+from mien.collecting.protocol import MOST_TAKES, Protocol, protocol_from_json
 from mien.errors import StudyError
 from mien.files import read_json, write_json
 
@@ -45,8 +45,15 @@ class SessionRecord(BaseModel):
     seed: int
     protocol: dict[str, Any]
     consent: Consent | None = None
-    plan: list[Row]
+    plan: list[Row] = Field(max_length=MOST_TAKES)
     skipped: list[int] = Field(default_factory=list)
+
+    @field_validator("plan")
+    @classmethod
+    def _numbered(cls, plan: list[Row]) -> list[Row]:
+        if [row.number for row in plan] != list(range(1, len(plan) + 1)):
+            raise ValueError("takes must be numbered from 1 without gaps")
+        return plan
 
     @property
     def planned(self) -> tuple[PlannedTake, ...]:
@@ -73,12 +80,22 @@ def read_record(path: Path, protocol: Protocol | None, seed: int | None) -> tupl
     Raises:
         StudyError: the file is none, or the session was begun otherwise.
     """
-    values = read_json(path, StudyError)
+    return record_from_json(read_json(path, StudyError), path, protocol, seed)
+
+
+def record_from_json(
+    values: dict[str, Any], path: Path, protocol: Protocol | None, seed: int | None
+) -> tuple[SessionRecord, Protocol]:
+    """Return what the values in a session's file say; see `read_record`."""
     try:
         record = SessionRecord.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         raise StudyError(f"{path}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
+    if path.name != record_path(Path(), record.subject, record.session).name:
+        raise StudyError(
+            f"{path} speaks of subject {record.subject}, session {record.session}; it was moved or changed"
+        )
     begun = protocol_from_json(record.protocol, str(path))
     given = begun if protocol is None else protocol
     others = [name for name in Protocol.model_fields if getattr(begun, name) != getattr(given, name)]
