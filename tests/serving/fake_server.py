@@ -333,7 +333,11 @@ class _Conversation:
         quality = ["low-snr"] if server.advice else []
         self.say(
             messages.TakeDone(
-                number=number or 1, expression="happiness", kept=not server.advice, quality=quality, advice=server.advice
+                number=number or 1,
+                expression="happiness",
+                kept=not server.advice,
+                quality=quality,
+                advice=server.advice,
             )
         )
         server._done += not server.advice

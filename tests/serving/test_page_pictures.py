@@ -43,7 +43,9 @@ def story() -> list[tuple[str, dict[str, float], list[str]]]:
     for word, n in (("unsure", 30), ("happiness", 60), ("neutral", 30), ("surprise", 50)):
         for step in range(n):
             grown = min(1.0, step / 12)
-            weights = {name: 0.12 + 0.05 * ((7 * k + step // 4) % 3) for k, name in enumerate([*EXPRESSIONS, "neutral"])}
+            weights = {
+                name: 0.12 + 0.05 * ((7 * k + step // 4) % 3) for k, name in enumerate([*EXPRESSIONS, "neutral"])
+            }
             if word != "unsure":
                 weights[word] += 2.4 * grown
             total = sum(weights.values())
@@ -110,7 +112,11 @@ def resting(page: Any, server: FakeServer) -> None:
 
 
 def making(page: Any, server: FakeServer) -> None:
-    server.take_s, server.advice, server.n_prompts = 3.0, "the echo is weak: hold the device 25 to 50 cm from the face", 122
+    server.take_s, server.advice, server.n_prompts = (
+        3.0,
+        "the echo is weak: hold the device 25 to 50 cm from the face",
+        122,
+    )
     server._done = 40
     agree(page)
     page.wait_for_timeout(1_900)
