@@ -1,4 +1,4 @@
-"""A server that speaks the protocol from a script: what the page says is checked against the models, what it shows by the tests."""
+"""A server that speaks the protocol from a script: what the page says is checked against the models of its messages."""
 
 import json
 import mimetypes
@@ -36,8 +36,9 @@ MODEL = messages.Model(
 COLLECTION = messages.Collection(
     study="pilot",
     protocol="facer",
-    consent="Your face is heard, not seen.\n\nThe echoes of a sound that most adults do not hear are stored under a number, "
-    "not under your name. You may stop at any time, and ask later that all of it be removed.",
+    consent="Your face is heard, not seen.\n\n"
+    "The echoes of a sound that most adults do not hear are stored under a number, not under your name. "
+    "You may stop at any time, and ask later that all of it be removed.",
     expressions=EXPRESSIONS,
     n_takes=122,
     duration_s=5.0,

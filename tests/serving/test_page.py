@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-
 from browser import FAKE_MICROPHONE, TELL_48_KHZ, launched
 from fake_server import EXPRESSIONS, FakeServer, fake_server
+
 from mien.serving import messages
 
 WAIT_MS = 20_000

@@ -1,4 +1,4 @@
-"""Pictures of every view on a phone and on a desktop, light and dark, for a person to look at; and what a program can see in them."""
+"""Pictures of every view, on a phone and a desktop, light and dark, for a person; and what a program sees in them."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from browser import FAKE_MICROPHONE, TELL_48_KHZ, launched
 from fake_server import EXPRESSIONS, FakeServer, fake_server
 
@@ -16,25 +15,42 @@ SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
 
 OVERFLOWING = """() => [...document.querySelectorAll('main *, header *, nav *, #sound-bar *, #failure *')]
   .filter(e => e.offsetParent && !e.closest('.scroll') && !e.matches('.unseen, .unseen *, .fill'))
-  .filter(e => { const box = e.getBoundingClientRect(); return box.width && (box.right > innerWidth + 1 || box.left < -1); })
+  .filter(e => {
+    const box = e.getBoundingClientRect();
+    return box.width && (box.right > innerWidth + 1 || box.left < -1);
+  })
   .map(e => `${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 40)}`)"""
 
 FAINT = """() => {
-  const canvas = Object.assign(document.createElement('canvas'), {width: 1, height: 1}).getContext('2d', {willReadFrequently: true});
-  const rgba = text => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
-  const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
-  const behind = e => { for (; e; e = e.parentElement) { const c = rgba(getComputedStyle(e).backgroundColor); if (c[3] > 250) return c; } return [255, 255, 255]; };
+  const canvas = Object.assign(document.createElement('canvas'), { width: 1, height: 1 });
+  const pen = canvas.getContext('2d', { willReadFrequently: true });
+  const rgba = text => {
+    pen.clearRect(0, 0, 1, 1);
+    pen.fillStyle = text;
+    pen.fillRect(0, 0, 1, 1);
+    return [...pen.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+  const behind = e => {
+    for (; e; e = e.parentElement) {
+      const colour = rgba(getComputedStyle(e).backgroundColor);
+      if (colour[3] > 250) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
   const faint = [];
   for (const e of document.querySelectorAll('body *')) {
-    const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-    if (!own || !e.offsetParent && getComputedStyle(e).position !== 'fixed' || e.closest('svg, .unseen, template, script, .skip')) continue;
-    const [a, b] = [light(rgba(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
+    const own = [...e.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+    const shown = e.offsetParent || getComputedStyle(e).position === 'fixed';
+    if (!own || !shown || e.closest('svg, .unseen, template, script, .skip')) continue;
+    const [more, less] = [light(rgba(getComputedStyle(e).color)), light(behind(e))].sort((a, b) => b - a);
+    const ratio = (more + 0.05) / (less + 0.05);
     if (ratio < 4.5) faint.push(`${ratio.toFixed(2)} ${e.tagName} ${e.textContent.trim().slice(0, 40)}`);
   }
   return faint;
 }"""
+"""Texts with a contrast below 4.5 to 1 (WCAG 2, 1.4.3)."""
 
 
 def story() -> list[tuple[str, dict[str, float], list[str]]]:

@@ -51,6 +51,7 @@ export class Stage {
     this.holder.replaceChildren(this.root);
     this.holder.hidden = false;
     this.holder.closest(".view").classList.add("at-work");
+    this.holder.scrollIntoView({ block: "start" });
     this.#wait("Waiting for the first take");
   }
 

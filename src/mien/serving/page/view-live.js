@@ -30,6 +30,7 @@ export class LiveView {
     this.root.classList.add("at-work");
     this.parts.before.hidden = true;
     this.parts.running.hidden = false;
+    this.parts.running.scrollIntoView({ block: "nearest" });
     this.timeline.clear();
     this.profile.scale(distances);
     this.#makeBars(expressions);
