@@ -16,9 +16,7 @@ SOUND = sound(6.0, moved_m=look(2.0, 3.5), drift_ppm=40.0, start=400.3)
 CLIP = Recording(sound(1.0, seed=9), 48_000, Chirp())
 PROFILES = [
     RangeProfile(neutral=neutral, direct_path=direct, values=values, hop_s=0.05)
-    for neutral, direct, values in product(
-        ("none", "running", "clip"), ("removed", "kept"), ("complex", "magnitude")
-    )
+    for neutral, direct, values in product(("none", "running", "clip"), ("removed", "kept"), ("complex", "magnitude"))
 ]
 SPECTROGRAMS = [Spectrogram(hop_s=0.05), Spectrogram(hop_s=0.05, values="complex"), Spectrogram(hop_s=0.05, gate=False)]
 

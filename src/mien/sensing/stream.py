@@ -95,6 +95,7 @@ class _Lock:
     n_periods: int
     n_lost: int = 0
     continues: bool = False
+    followed: bool = False
 
 
 class PeriodStream:
@@ -224,14 +225,14 @@ class PeriodStream:
             lock.n_lost, lock.continues = lock.n_lost + 1, False
             lock.onset_sample += lock.period_samples
             if lock.n_lost == MOST_LOST:
-                self._lose_track(onset)
+                self._lose_track(lock, onset)
             return []
         late = -turn / (2 * np.pi * self._grid.chirp.center_hz) * self._grid.chirp.rate_hz
         lock.onset_sample += lock.period_samples + GAIN * late
         lock.period_samples += RATE_GAIN * late
         spectra = spectra * delay_phases(np.array(GAIN * late), self._grid)
         period = self._period(lock, spectra, onset, clipped)
-        lock.n_lost, lock.continues = 0, True
+        lock.n_lost, lock.continues, lock.followed = 0, True, True
         return [period]
 
     def _period(self, lock: _Lock, spectra: np.ndarray, onset: float, clipped: bool) -> Period:
@@ -261,9 +262,13 @@ class PeriodStream:
         full = np.abs(part) >= _FULL_SCALE
         return spectra, bool((full[:, 2:] & full[:, 1:-1] & full[:, :-2]).any())
 
-    def _lose_track(self, onset: float) -> None:
-        """Look for the probe anew from where it was lost."""
-        first = int(np.floor(onset - (MOST_LOST - 1) * self._grid.samples_per_period)) - self._lead
+    def _lose_track(self, lock: _Lock, onset: float) -> None:
+        """Look for the probe anew: from where it was lost, or beyond that where it was never there.
+
+        A search over the probe's first moments finds it from before it began: to look there again would find it again.
+        """
+        n_back = MOST_LOST - 1 if lock.followed else -1
+        first = int(np.floor(onset - n_back * self._grid.samples_per_period)) - self._lead
         self._search_from = max(first, self._held_from)
         self._n_try, self._lock = FIRST_TRY, None
         self.problem = "the direct path was lost: its level fell, or samples are missing; it is looked for anew"
