@@ -42,8 +42,9 @@ class Client:
 
     def __init__(self) -> None:
         self.latencies_s: list[float] = []
-        self.n_answered = self.n_dropped = self.n_sent = 0
-        self.first_s = self.last_s = float("nan")
+        self.n_answered = self.n_dropped = self.n_lost = 0
+        """`n_lost`: windows between two answers that were not reported as dropped."""
+        self.last_s = float("nan")
         self.window_s = self.hop_s = float("nan")
         self.closed = ""
 
@@ -83,26 +84,18 @@ class Client:
             # The capture time is when the last sample was due: a client that is late itself counts against the server.
             header = struct.pack("<4sId", b"mien", number, due_s)
             await socket.send(header + sound[start : start + FRAME].tobytes())  # type: ignore[attr-defined]
-            self.n_sent += FRAME
         # What is still being answered is waited for.
         await asyncio.sleep(2.0)
         await socket.send(json.dumps({"type": "stop"}))  # type: ignore[attr-defined]
 
     def _heard(self, message: dict) -> None:
+        if self.n_answered:
+            n_skipped = round((message["time_s"] - self.last_s) / self.hop_s) - 1
+            self.n_lost += n_skipped - (message["n_dropped_windows"] - self.n_dropped)
         self.n_answered += 1
-        self.n_dropped = message["n_dropped_windows"]
-        if not np.isfinite(self.first_s):
-            self.first_s = message["time_s"]
-        self.last_s = message["time_s"]
+        self.n_dropped, self.last_s = message["n_dropped_windows"], message["time_s"]
         if message["time_s"] > SETTLE_S:
             self.latencies_s.append(time.monotonic() - message["captured_s"])
-
-    @property
-    def n_lost(self) -> int:
-        """Return how many windows up to the last answer were neither answered nor reported as dropped."""
-        if not self.n_answered:
-            return 0
-        return round((self.last_s - self.first_s) / self.hop_s) + 1 - self.n_answered - self.n_dropped
 
 
 async def clients(url: str, n_clients: int, duration_s: float) -> list[Client]:
@@ -118,6 +111,12 @@ def resident_mb(pid: int) -> float:
     """Return the memory of a process."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def processor_s(pid: int) -> float:
+    """Return the processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def figures(made: Sequence[Client], memory_mb: Sequence[float]) -> dict[str, float | int | str | None]:
@@ -141,7 +140,7 @@ def figures(made: Sequence[Client], memory_mb: Sequence[float]) -> dict[str, flo
 
 async def measured(url: str, pid: int, n_clients: int, duration_s: float) -> dict[str, float | int | str | None]:
     """Return the figures of so many clients at a server."""
-    memory_mb = [resident_mb(pid)]
+    memory_mb, before_s = [resident_mb(pid)], processor_s(pid)
 
     async def watch() -> None:
         while True:
@@ -153,7 +152,8 @@ async def measured(url: str, pid: int, n_clients: int, duration_s: float) -> dic
     watching.cancel()
     for reason in sorted({client.closed for client in made if client.closed}):
         print(f"closed: {reason}", file=sys.stderr)
-    return figures(made, memory_mb)
+    share = (processor_s(pid) - before_s) / (n_clients * duration_s)
+    return figures(made, memory_mb) | {"cores_per_client": round(share, 4)}
 
 
 def measure(model: str, n_clients: int, duration_s: float) -> dict[str, float | int | str | None]:
