@@ -116,6 +116,11 @@ class LiveSession:
         return self._windows.distance_m
 
     @property
+    def gate(self) -> RangeGate:
+        """Return the distances that are listened to."""
+        return self._windows.gate
+
+    @property
     def problem(self) -> str:
         """Return why there is no probe at present, in words; empty where there is one, or none was looked for yet."""
         return self._stream.problem

@@ -17,7 +17,8 @@ from mien.recognizer import Recognizer
 from mien.sensing.front_ends import RangeProfile
 
 REST_AWAY = 0.56
-"""How far from rest a face is as likely at rest as showing something."""
+"""How far from rest a face is as likely at rest as showing something: fitted to streams of ten simulated people of
+level `hard` (seed 4000), rest and looks counting alike."""
 
 STEEPNESS = 3.7
 
