@@ -17,7 +17,7 @@ from mien.simulate.options import SimulationOptions, plan_takes
 from mien.simulate.render import harmonics, interpolation_matrix
 from mien.simulate.stage import stage_for
 from mien.simulate.take import full_scale_gain, noise_of, play, responses_at
-from virtual_card import RATE_HZ, VirtualCard, put_first, stop
+from virtual_card import RATE_HZ, VirtualCard, stop
 
 BLOCK = 480
 N_TAPS = 2_400
@@ -204,7 +204,6 @@ class AirBetween:
             pipe = subprocess.Popen(
                 [*words, *raw], env=self.card.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
-            put_first(pipe)
             self._pipes.append(pipe)
         self._thread.start()
         return self.air

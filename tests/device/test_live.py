@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from air import Air, EchoCanceller, GainControl, NoiseSuppressor, drifting, plain_taps, whole_blocks
 from scipy.signal import resample_poly
 
+from air import Air, EchoCanceller, GainControl, NoiseSuppressor, drifting, plain_taps, whole_blocks
 from mien.capture import CheckEmission, check_emission
 from mien.device import LIVE_PROBLEMS, analyse_check
 from mien.device.live_report import NAMES, REMEDIES

@@ -46,9 +46,9 @@ def probe(
     Response and signal-to-noise per kHz, gain control, echo cancellation, noise suppression, resampling, clipping, lost
     samples, clock drift, Bluetooth. The sweeps are heard; the chirps, by most adults, are not.
 
-    Example: mien probe --device usb --picture response.png
-
     Example: mien probe --from sweep.wav --sweep-hz 0 24000 --sweep-s 4
+
+    Example: mien probe --device usb --picture response.png
     """
     if list_:
         _show_cards(as_json)

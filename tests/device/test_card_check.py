@@ -1,0 +1,111 @@
+"""`mien probe` on a sound card: with a stand-in for the card, and through a real sound system with a person before it."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from air import Air, AirBetween, person_taps, plain_taps, whole_blocks
+
+from mien import cli
+from mien.capture import Block, Card, check_emission
+from mien.device import card_check
+
+RATE_HZ = 48_000
+
+
+class FakeCard:
+    """Hears what is played through the air, without a clock."""
+
+    n_channels, rate_hz, name, latency_s = 1, RATE_HZ, "Test card", 0.2
+    lost: tuple[int, ...] = ()
+
+    def __init__(self, emitted, rate_hz, *, device, n_input_channels, loop):
+        assert not loop and rate_hz == RATE_HZ
+        quiet = np.zeros(2 * RATE_HZ)
+        self.heard = Air(plain_taps()).hear(whole_blocks(np.concatenate([emitted, quiet]))).astype(np.float32)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def blocks(self):
+        for number, first in enumerate(range(0, len(self.heard) - 960, 960)):
+            yield Block(self.heard[None, first : first + 960], first, dropped=number in self.lost)
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capfd):
+    """Runs `mien probe` in a folder of its own; returns exit code, standard output and error."""
+
+    def probe(*words):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["mien", "probe", *words])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return int(stop.value.code or 0), *capfd.readouterr()
+
+    return probe
+
+
+def test_it_plays_listens_answers_in_words_and_keeps_only_what_is_asked_for(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(card_check, "SoundCard", FakeCard)
+    code, out, err = run("--picture", "response.png", "--keep", "kept.flac")
+    assert code == 0 and "playing for 21 s" in err
+    assert "direct path: -16 dB of full scale" in out and "Test card: this device can be used" in out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.flac", "kept.json", "response.png"]
+    assert soundfile.info(tmp_path / "kept.flac").duration == pytest.approx(22.0)
+
+
+def test_samples_that_the_system_lost_are_told_as_json(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(card_check, "SoundCard", FakeCard)
+    monkeypatch.setattr(FakeCard, "lost", (300, 301))
+    code, out, _ = run("--json")
+    read = json.loads(out)
+    assert code == 0 and read["problems"] == ["dropout"] and read["state"] == "mend"
+    assert "lost samples 2 times" in next(check["said"] for check in read["checks"] if check["word"] == "dropout")
+    assert not list(tmp_path.iterdir())
+
+
+def test_cards_are_listed(run, monkeypatch):
+    monkeypatch.setattr(
+        "mien.capture.list_cards", lambda: (Card(3, "Quiet Card", "ALSA", 2, 0, is_default_input=True),)
+    )
+    code, out, _ = run("--list")
+    assert code == 0 and "Quiet Card" in out and "in" in out.split()
+    code, out, _ = run("--list", "--json")
+    assert json.loads(out)[0]["name"] == "Quiet Card"
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "told"),
+    [
+        (("--from", "x.wav", "--device", "usb"), 2, "--device"),
+        (("--level", "2"), 2, "--level"),
+        (("--keep", "sound.mp3"), 1, ".flac or .wav"),
+        (("--from", "none.wav"), 1, "does not exist"),
+    ],
+)
+def test_wrong_words_are_refused_before_anything_is_played(run, monkeypatch, words, exit_code, told):
+    monkeypatch.setattr(card_check, "SoundCard", None)
+    code, out, err = run(*words)
+    assert code == exit_code and out == "" and told in err
+    assert "Traceback" not in err
+
+
+def test_a_person_before_a_card_of_a_real_sound_system_is_no_fault(virtual_card, run):
+    """21 s of real time: what PulseAudio plays goes past a simulated face into PulseAudio's microphone."""
+    taps, noise = person_taps("happiness", duration_s=1.0)
+    with AirBetween(virtual_card, Air(taps, noise=noise)) as air:
+        air.perform()
+        code, out, err = run("--device", "pulse", "--json")
+    assert code == 0, err
+    read = json.loads(out)
+    # A busy machine loses samples, and says so.
+    assert set(read["problems"]) <= {"dropout", "drift"}, read["checks"]
+    assert read["probe"]["low_hz"] == check_emission().probe.low_hz and read["state"] != "unusable"
+    assert read["direct_path_db"] == pytest.approx(20 * np.log10(0.3), abs=2.0)
