@@ -1,4 +1,4 @@
-"""`mien probe` on a sound card: with a stand-in for the card, and through a real sound system with a person before it."""
+"""`mien probe` on a sound card: a stand-in for one, and a real sound system with a person before it."""
 
 import json
 import sys
@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from air import Air, AirBetween, person_taps, plain_taps, whole_blocks
 
+from air import Air, AirBetween, person_taps, plain_taps, whole_blocks
 from mien import cli
 from mien.capture import Block, Card, check_emission
 from mien.device import card_check

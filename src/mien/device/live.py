@@ -153,8 +153,8 @@ def _checks(
         resampled = [Check("resampled", True, said["resampled"])] if "resampled" in said else []
         return (*(check for check in unknown if not resampled or check.word != "resampled"), *resampled, *known)
     processed = _processing(heard.levels, "clipped" in said)
-    # What a canceller leaves of the chirps arrives at no one time, and what processing does to the bands of a sweep looks
-    # like samples lost within it.
+    # What a canceller leaves of the chirps arrives at no one time, and what processing does to the bands of a sweep
+    # looks like samples lost within it.
     cancelled = any(check.found for check in processed if check.word == "echo-cancellation")
     lost = None if cancelled else find_lost_samples(heard.timing)
     if n_lost:
