@@ -171,7 +171,7 @@ def test_collecting_needs_consent_then_goes_take_by_take(opened: Opened) -> None
         said = server.said_types()
         assert said.count("take-begin") == server.n_prompts
         assert server.last("start-collect").subject == "P7" and server.last("start-collect").consent is True
-        assert "mien collect --forget" in page.inner_text("#collect [data-part=result]")
+        assert "mien collect STUDY --forget 001" in page.inner_text("#collect [data-part=result]")
 
 
 def test_a_take_can_be_paused_skipped_and_redone(opened: Opened) -> None:

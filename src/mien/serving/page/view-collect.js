@@ -81,7 +81,7 @@ export class CollectView {
     const skipped = progress.n_skipped ? `, ${progress.n_skipped} left out` : "";
     this.parts.result.replaceChildren(
       make("p", { class: "pill", "data-state": "good" }, "Stored"), title,
-      make("p", {}, `${progress.n_done} of ${progress.n_prompts} takes of person ${subject} are stored${skipped}. To remove them all: mien collect --forget ${subject}.`),
+      make("p", {}, `${progress.n_done} of ${progress.n_prompts} takes of person ${subject} are stored${skipped}. To remove them all: mien collect STUDY --forget ${subject}.`),
       make("div", { class: "actions" }, next));
     this.parts.before.hidden = true;
     this.parts.result.hidden = false;
