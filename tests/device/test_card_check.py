@@ -56,7 +56,7 @@ def test_it_plays_listens_answers_in_words_and_keeps_only_what_is_asked_for(run,
     monkeypatch.setattr(card_check, "SoundCard", FakeCard)
     code, out, err = run("--picture", "response.png", "--keep", "kept.flac")
     assert code == 0 and "playing for 21 s" in err
-    assert "direct path: -16 dB of full scale" in out and "Test card: this device can be used" in out
+    assert "direct path: -17 dB of full scale" in out and "Test card: this device can be used" in out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.flac", "kept.json", "response.png"]
     assert soundfile.info(tmp_path / "kept.flac").duration == pytest.approx(22.0)
 
