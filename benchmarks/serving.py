@@ -90,7 +90,8 @@ class Client:
 
     def _heard(self, message: dict) -> None:
         if self.n_answered:
-            n_skipped = round((message["time_s"] - self.last_s) / self.hop_s) - 1
+            # After a gap the rhythm begins anew, a part of a hop later: that part is no window.
+            n_skipped = int((message["time_s"] - self.last_s) / self.hop_s + 0.25) - 1
             self.n_lost += n_skipped - (message["n_dropped_windows"] - self.n_dropped)
         self.n_answered += 1
         self.n_dropped, self.last_s = message["n_dropped_windows"], message["time_s"]

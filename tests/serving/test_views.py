@@ -52,7 +52,8 @@ def test_every_window_is_answered_or_counted_with_its_capture_time():
     assert np.allclose([each.captured_s - each.time_s for each in answers], 0, atol=0.06)
     steps = np.diff([each.time_s for each in answers]) / 0.1
     dropped = np.diff([each.n_dropped_windows for each in answers])
-    np.testing.assert_array_equal(np.round(steps) - 1, dropped)
+    # After a gap the rhythm begins anew, up to half a hop later.
+    np.testing.assert_array_equal(np.floor(steps + 0.25) - 1, dropped)
     assert dropped.sum() > 0 and any("dropout" in each.quality for each in answers)
     assert set(answers[0].probabilities) == {"anger", "fear", "sadness", "neutral"}
 
