@@ -99,7 +99,7 @@ def test_a_model_of_onsets_alone_holds_its_answer_while_the_look_is_held():
         given = [[one.probabilities[name] / (1 - one.probabilities[NEUTRAL]) for name in LABELS] for one in rows]
         return np.ptp(given, axis=0).max()
 
-    assert spread(held, 4.4, 5.9) < 1e-9 < spread(raw, 4.4, 5.9)
+    assert spread(held, 4.2, 5.9) < 1e-6 < 1e-3 < spread(raw, 3.4, 5.9)
     assert all(one.expression == NEUTRAL for moment, one in held.items() if moment < 2.9 or moment > 6.8)
 
 
@@ -170,7 +170,7 @@ def test_without_a_probe_every_window_says_so():
 def test_a_direct_path_that_is_lost_is_found_again():
     """Covered or switched off for two seconds."""
     broken = TWO_LOOKS.copy()
-    broken[:, 120_000:216_000] *= 0.001
+    broken[:, 120_000:216_000] = 1e-3 * np.random.default_rng(1).standard_normal(96_000)
     session = LiveSession(recognizer())
     found = fed(session, broken)
     silent = [one for one in found if 3.2 < one.time_s < 4.5]
@@ -275,20 +275,21 @@ def bytes_of(thing, seen) -> int:
     return sum(bytes_of(getattr(thing, name, None), seen) for name in names)
 
 
-def test_an_hour_without_growth():
-    """An hour of a slow, cheap probe: 7,200 periods. What a session holds is the same after it as after a minute."""
-    slow = Chirp(low_hz=1_000, high_hz=1_800, sweep_s=0.05, period_s=0.5, fade_s=0.005, rate_hz=4_000)
+@pytest.mark.parametrize("n_minutes", [3, pytest.param(60, marks=pytest.mark.slow)])
+def test_an_hour_without_growth(n_minutes):
+    """Minutes, or an hour, of a slow and cheap probe: 120 periods a minute. What a session holds is the same after it as after a minute."""
+    slow = Chirp(low_hz=1_000, high_hz=1_800, sweep_s=0.05, period_s=0.5, fade_s=0.005, rate_hz=8_000)
     known = recognizer(RangeProfile(window_s=2.0, neutral="running"), slow)
     known.estimator.predict_proba = lambda images: np.full((len(images), 3), 1 / 3)
     session = LiveSession(known, hop_s=0.5)
     minute = sound(60.0, slow, start=0.0)
     held, n_answers = [], 0
-    for number in range(60):
+    for number in range(n_minutes):
         n_answers += len(session.feed(minute))
-        if number in (1, 59):
+        if number in (1, n_minutes - 1):
             held.append(bytes_of(session, set()))
-    assert held[0] == held[1] < 4_000_000
-    assert n_answers + session.n_dropped_windows == pytest.approx(7_200, abs=30)
+    assert held[0] == held[1] < 8_000_000
+    assert n_answers + session.n_dropped_windows == pytest.approx(120 * n_minutes, abs=30)
     assert session.n_dropped_windows == 0
 
 
