@@ -140,7 +140,7 @@ def test_a_telephone_s_bandwidth_and_a_name_tell_bluetooth():
 def test_a_device_that_ends_at_18_khz_gets_a_lower_probe_and_hears_that_the_paper_s_is_lost():
     report = check(heard(top_hz=18_000.0))
     assert "no-probe" in report.problems
-    assert report.probe.high_hz <= 18_500 and report.direct_path_db is None
+    assert report.probe.high_hz <= 19_000 and report.state == "mend" and report.direct_path_db is None
     assert abs(report.drift_ppm) < 20, "the sweeps tell it where the chirps do not"
 
 
@@ -154,12 +154,12 @@ def test_a_microphone_that_hears_nothing_of_it_is_unusable_and_says_what_to_do()
         assert json.dumps(report.to_json(), allow_nan=False)
 
 
-@pytest.mark.parametrize("cut_s", [-2.0, 0.7, 2.0, 11.0])
+@pytest.mark.parametrize("cut_s", [-2.0, 0.7, 2.0])
 def test_a_recording_may_begin_before_or_after_what_is_played(cut_s):
     whole = heard()
     pad = 3e-4 * np.random.default_rng(2).standard_normal(int(max(-cut_s, 0) * RATE_HZ))
     report = check(np.concatenate([pad, whole[int(max(cut_s, 0) * RATE_HZ) :]]))
-    assert set(report.problems) <= {"no-sweep"} and report.response.channels[0].n_sweeps >= (1 if cut_s > 9 else 2)
+    assert set(report.problems) <= {"no-sweep"} and report.response.channels[0].n_sweeps >= 2
     assert report.direct_gain_db == pytest.approx(-6.0, abs=0.5)
 
 

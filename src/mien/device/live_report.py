@@ -132,7 +132,10 @@ class LiveReport:
     @property
     def state(self) -> str:
         """Return `ready`, `mend` (usable, with something to put right) or `unusable`."""
-        if self.probe is None or any(word in SPOILING for word in self.problems):
+        # Another band than the one that was played may be carried although its chirps were not heard.
+        moved = self.probe is not None and self.probe.band_hz != self.emission.probe.band_hz
+        spoilt = [word for word in self.problems if word in SPOILING and not (moved and word == "no-probe")]
+        if self.probe is None or spoilt:
             return "unusable"
         return "mend" if self.problems else "ready"
 
