@@ -47,7 +47,8 @@ class Variant:
 def variants(scale: Scale) -> tuple[Variant, ...]:
     """Return all variants of a scale."""
     split = "subjects:{}/{}/{}".format(*scale.screened)
-    found = [*_of_facer(scale), *_of_sound(scale), *_of_profiles(scale)]
+    every = [*_of_facer(scale), *_of_sound(scale), *_of_profiles(scale)]
+    found = [each for each in every if each.usual or scale.varied is None or each.group in scale.varied]
     return tuple(replace(each, protocol=split) for each in found) + tuple(_of_people(scale))
 
 
