@@ -216,7 +216,8 @@ def fitted(
             run=Run((learnt or folder) / "checkpoints", resume=True),
         )  # fmt: skip
     cpu_s = time.process_time() - started + (json.loads((learnt / "fit.json").read_text())["cpu_s"] if learnt else 0)
-    recognizer.training = recognizer.training.model_copy(update=named(this))
+    facts = named(this) | {"hears_clips": "clip" in case.hears}
+    recognizer.training = recognizer.training.model_copy(update=facts)
     recognizer.save(folder)
     facts = {"case": name, "seed": seed, "cpu_s": cpu_s, "options": options, "n_people": case.n_people}
     write_json(folder / "fit.json", facts)

@@ -80,6 +80,7 @@ def calibrate(
     import numpy as np
 
     from mien.datasets.study import load_study
+    from mien.labels import NEUTRAL
     from mien.provenance import write_run
     from mien.recognizer import Recognizer, is_labelled
 
@@ -95,6 +96,8 @@ def calibrate(
     write_run(out, "calibrate", calibrated.describe(), seed=calibrated.seed, data_digest=loaded.digest)
     told = calibrated.training
     say(f"calibrated to {told.calibrated_takes} labelled and {told.neutral_takes} neutral takes of one person")
+    if told.neutral_takes and calibrated.neutral is None and NEUTRAL not in calibrated.labels:
+        say("this model has no use for a neutral clip: those takes changed nothing in it")
     show_model(out, calibrated.describe(), as_json)
 
 
@@ -112,12 +115,17 @@ def recognize(
     """
     import pandas as pd
 
+    from mien.labels import NEUTRAL
     from mien.recognizer import Recognizer, recordings_in
-    from mien.recognizer.builtin import SIMULATED, offer
+    from mien.recognizer.builtin import ASSUMED, NO_NEUTRAL, SIMULATED, offer
+    from mien.recognizer.hearing import assumes_neutral
 
     recognizer = Recognizer.load(model)
-    heard = recordings_in(file, recognizer.probe)
-    rows = pd.concat([recognizer.predict_proba(recording).assign(file=name) for name, recording in heard])
+    parts, assumed = [], False
+    for name, recording in recordings_in(file, recognizer.probe):
+        parts.append(recognizer.predict_proba(recording).assign(file=name))
+        assumed = assumed or assumes_neutral(recognizer.front_end, recording)
+    rows = pd.concat(parts)
     if not file.is_dir():
         rows = rows.drop(columns="file")
     if as_json:
@@ -128,5 +136,9 @@ def recognize(
         print(rows.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
     if recognizer.simulated:
         say(SIMULATED)
+    if NEUTRAL not in recognizer.labels:
+        say(NO_NEUTRAL)
+    if assumed:
+        say(ASSUMED)
     if recognizer.calibrates and not recognizer.training.calibrated_takes:
         say(offer(model))

@@ -75,6 +75,11 @@ def heard_quality(recording: Recording) -> tuple[str, ...]:
     return (*recording.quality, *(word for word, true in heard.items() if true and word not in recording.quality))
 
 
+def assumes_neutral(front_end: FrontEnd, recording: Recording) -> bool:
+    """Return whether a recording is taken to begin with the neutral face, without saying so itself."""
+    return getattr(front_end, "neutral", None) == "take" and "neutral_until_s" not in recording.facts
+
+
 def answers(
     predicted: pd.DataFrame, labels: Sequence[str], unsure_below: float, quality: Sequence[str]
 ) -> pd.DataFrame:
