@@ -4,11 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= demo
 
-.PHONY: demo test lint bench clean help
+.PHONY: demo test test-slow lint bench clean help
 
 help:
 	@echo "make demo   create .venv, install mien, run the main job, write $(OUT)/report.html"
 	@echo "make test   create .venv, install mien with its test extras, run the suite"
+	@echo "make test-slow  what the suite leaves out for its length: minutes"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  speed and memory, as ratios within one run"
 
@@ -34,6 +35,10 @@ test: .venv/installed-test
 
 lint: .venv/installed-test
 	$(BIN)/ruff check src tests && $(BIN)/ruff format --check src tests && $(BIN)/mypy src/mien
+
+test-slow: .venv/installed-test
+	@echo "== what takes minutes"
+	$(BIN)/python -m pytest -n 2 -m slow
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks

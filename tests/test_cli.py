@@ -131,6 +131,7 @@ def test_builtin_is_the_packages_model(mien, model, monkeypatch):
     code, out, err = mien("recognize", "builtin", *words[2:])
     assert code == 0 and out == mien(*words)[1]
     assert "simulated people only" in err and "mien calibrate builtin STUDY" in err
+    assert "learnt no neutral face" in err
 
 
 def test_example_of_adapt(mien, model):

@@ -93,6 +93,7 @@ class Case:
         n_people: how many are learnt from.
         adaptations: as in `mien evaluate`.
         tuned: whether its learning rate is chosen among `RATES`.
+        learns_as: the case whose training this one goes on from, bit for bit the same until it adapts.
     """
 
     method: str
@@ -102,6 +103,7 @@ class Case:
     n_people: int = N_COMPARED
     adaptations: tuple[str, ...] = ("none", "inductive", "transductive")
     tuned: bool = True
+    learns_as: str = ""
 
 
 CALIBRATED = ("none", "calibrated-0", "calibrated-1", "calibrated-2", "calibrated-4")
@@ -110,7 +112,7 @@ _BOTH = ("take", "clip")
 CASES: dict[str, Case] = {
     "facer": Case("facer", ("spectrogram",), ("spectrogram",), _RESIDUAL | _ADAPTING | {"epochs": 8}),
     "resnet": Case("resnet", ("spectrogram",), ("spectrogram",), _RESIDUAL | {"epochs": 9}),
-    "xhar": Case("xhar", ("spectrogram",), ("spectrogram",), _RESIDUAL | _ADAPTING | {"epochs": 9}),
+    "xhar": Case("xhar", ("spectrogram",), ("spectrogram",), _RESIDUAL | _ADAPTING | {"epochs": 9}, learns_as="resnet"),
     "sonicface": Case("sonicface", ("tones",), ("tones",), {"epochs": 24}, adaptations=CALIBRATED),
     "linear": Case("linear", ("take",), ("take",), {}, adaptations=CALIBRATED, tuned=False),
     "mien": Case("mien", _BOTH, _BOTH, _TEMPORAL | {"epochs": 14}, adaptations=CALIBRATED),
@@ -186,8 +188,21 @@ def named(this: Material) -> dict[str, Any]:
     return {"study": f"simulated at large, seed {LEARNT.seed}", "digest": digest, "simulated": True}
 
 
-def fitted(name: str, case: Case, this: Material, seed: int, folder: Path, changes: Mapping[str, Any]) -> Recognizer:
-    """Return the fitted recognizer, from its folder where it is there already."""
+def fitted(
+    name: str,
+    case: Case,
+    this: Material,
+    seed: int,
+    folder: Path,
+    changes: Mapping[str, Any],
+    learnt: Path | None = None,
+) -> Recognizer:
+    """Return the fitted recognizer, from its folder where it is there already.
+
+    Args:
+        learnt: folder of another case that has learnt the same already: its checkpoint is gone on from, which is
+            refused if anything differs, and its time counts.
+    """
     options = options_of(case, changes)
     if (folder / "recognizer.json").is_file():
         refuse_others(folder / "fit.json", {"options": options, "n_people": case.n_people})
@@ -198,10 +213,11 @@ def fitted(name: str, case: Case, this: Material, seed: int, folder: Path, chang
     with one_thread():
         recognizer.fit_features(
             this.learnt, labels, subjects, this.split.train, this.split.validation,
-            run=Run(folder / "checkpoints", resume=True),
+            run=Run((learnt or folder) / "checkpoints", resume=True),
         )  # fmt: skip
-    cpu_s = time.process_time() - started
-    recognizer.training = recognizer.training.model_copy(update=named(this))
+    cpu_s = time.process_time() - started + (json.loads((learnt / "fit.json").read_text())["cpu_s"] if learnt else 0)
+    facts = named(this) | {"hears_clips": "clip" in case.hears}
+    recognizer.training = recognizer.training.model_copy(update=facts)
     recognizer.save(folder)
     facts = {"case": name, "seed": seed, "cpu_s": cpu_s, "options": options, "n_people": case.n_people}
     write_json(folder / "fit.json", facts)
@@ -211,6 +227,8 @@ def fitted(name: str, case: Case, this: Material, seed: int, folder: Path, chang
 def tuned(name: str, case: Case, work: Path, n_jobs: int) -> dict[str, Any]:
     """Return the learning rate with the highest accuracy on those held out, and keep what all of them had."""
     base = case.method
+    if case.learns_as:
+        return tuned(case.learns_as, CASES[case.learns_as], work, n_jobs)
     path = work / "tuning" / f"{base}.json"
     if not case.tuned:
         return {}
@@ -295,7 +313,10 @@ def score(name: str, level: str, seed: int, work: Path, n_jobs: int) -> None:
         return
     talk.print(f"{level}, {name}, seed {seed}", highlight=False)
     this = material(case, work, level, n_jobs)
-    recognizer = fitted(name, case, this, seed, folder / "model", changes)
+    if case.learns_as:
+        score(case.learns_as, level, seed, work, n_jobs)
+    learnt = folder_of(work, level, case.learns_as, seed) / "model" if case.learns_as else None
+    recognizer = fitted(name, case, this, seed, folder / "model", changes, learnt)
     recognizer = tuned_to_adapt(name, recognizer, this, work)
     for hearing, path in zip(case.scored, wanted, strict=True):
         job = Job(name, seed, this.split, case.adaptations, this.neutral)

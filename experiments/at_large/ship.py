@@ -7,6 +7,7 @@ as the level has them. What `run.py` has finished already is taken from the work
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -62,9 +63,10 @@ def main() -> None:
     place = Path(mien.__file__).parent / "builtin"
     recognizer = Recognizer.load(folder / "model")
     this = material(CASES[CASE], chosen.work, LEVEL, chosen.jobs)
-    recognizer.training = recognizer.training.model_copy(update=named(this))
+    recognizer.training = recognizer.training.model_copy(update=named(this) | {"hears_clips": True})
     recognizer.save(place, scores=scores_of(folder))
-    options = described() | {"level": LEVEL, "case": CASE, "people": CASES[CASE].n_people}
+    fit = json.loads((folder / "model" / "fit.json").read_text())
+    options = described() | {"level": LEVEL, "case": CASE, "people": CASES[CASE].n_people, "fitted": fit}
     write_run(place, "experiments/at_large/ship.py", options, seed=SEED, data_digest=None)
     size = sum(path.stat().st_size for path in place.iterdir())
     if size > LARGEST_BYTES:

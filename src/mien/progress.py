@@ -8,8 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 Item = TypeVar("Item")
 
-talk = Console(stderr=True, soft_wrap=True)
-"""What is said to a person. Results go to standard output."""
+talk = Console(stderr=True, soft_wrap=True, markup=False)
+"""What is said to a person. Results go to standard output. Square brackets are text: extras are named in them."""
 
 
 def bar() -> Progress:

@@ -128,6 +128,19 @@ def test_a_clip_alone_is_the_reference_and_changes_no_weight(clipped, person):
     pd.testing.assert_frame_equal(labelled.predict_proba(look), both.predict_proba(look))
 
 
+def test_a_model_that_has_learnt_against_clips_too_goes_over_to_one(person, tmp_path):
+    known = taught("take")
+    assert known.calibrate(person, [0], progress=False).neutral is None
+    known.training = known.training.model_copy(update={"hears_clips": True})
+    made = known.calibrate(person, [0], progress=False)
+    assert (made.front_end.neutral, known.front_end.neutral) == ("clip", "take") and made.neutral is not None
+    loaded = Recognizer.load(made.save(tmp_path / "made"))
+    heard = person.take(2).recording()
+    assert loaded.predict_proba(heard).equals(made.predict_proba(heard))
+    assert not loaded.predict_proba(heard).equals(known.predict_proba(heard))
+    assert known.calibrate(person, [2, 3], progress=False).front_end.neutral == "take"
+
+
 def test_without_any_neutral_take_a_model_that_needs_one_says_so(clipped, person):
     with pytest.raises(ModelError, match="no neutral take to calibrate to"):
         clipped.calibrate(person, [2, 3], progress=False)

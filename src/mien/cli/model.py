@@ -83,6 +83,7 @@ def calibrate(
     import numpy as np
 
     from mien.datasets.study import load_study
+    from mien.labels import NEUTRAL
     from mien.provenance import write_run
     from mien.recognizer import Recognizer, is_labelled
 
@@ -98,6 +99,8 @@ def calibrate(
     write_run(out, "calibrate", calibrated.describe(), seed=calibrated.seed, data_digest=loaded.digest)
     told = calibrated.training
     say(f"calibrated to {told.calibrated_takes} labelled and {told.neutral_takes} neutral takes of one person")
+    if told.neutral_takes and calibrated.neutral is None and NEUTRAL not in calibrated.labels:
+        say("this model has no use for a neutral clip: those takes changed nothing in it")
     show_model(out, calibrated.describe(), as_json)
 
 
@@ -164,14 +167,20 @@ def recognize(
 def _recognize_recordings(recognizer: "Recognizer", file: Path, neutral: Path | None, form: str) -> None:
     import pandas as pd
 
+    from mien.labels import NEUTRAL
     from mien.recognizer import recordings_in
+    from mien.recognizer.builtin import ASSUMED, NO_NEUTRAL
+    from mien.recognizer.hearing import assumes_neutral
     from mien.recording import read_recording
 
     clip = None if neutral is None else read_recording(neutral, recognizer.probe)
     if clip is not None and getattr(recognizer.front_end, "neutral", None) != "clip":
         say("this model hears a recording against its own beginning: --neutral is of no use to it, but for a stream")
-    heard = recordings_in(file, recognizer.probe)
-    rows = pd.concat([recognizer.predict_proba(recording, clip).assign(file=name) for name, recording in heard])
+    parts, assumed = [], False
+    for name, recording in recordings_in(file, recognizer.probe):
+        parts.append(recognizer.predict_proba(recording, clip).assign(file=name))
+        assumed = assumed or assumes_neutral(recognizer.front_end, recording)
+    rows = pd.concat(parts)
     if not file.is_dir():
         rows = rows.drop(columns="file")
     if form == "json":
@@ -180,6 +189,10 @@ def _recognize_recordings(recognizer: "Recognizer", file: Path, neutral: Path | 
         print(rows.to_csv(index=False, float_format="%.4f"), end="")
     else:
         print(rows.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
+    if NEUTRAL not in recognizer.labels:
+        say(NO_NEUTRAL)
+    if assumed:
+        say(ASSUMED)
 
 
 def _say_what_it_is(recognizer: "Recognizer", model: Path) -> None:

@@ -35,6 +35,8 @@ class TrainingFacts(BaseModel):
     Args:
         study, digest: the study's name and digest; None where features were given without one.
         simulated: whether its people were; None where that is not known.
+        hears_clips: whether it has learnt against neutral clips too, so that one may take the place of a take's own
+            beginning.
         n_weights: how many numbers decide (`weights.n_weights`); None in models of before it was counted.
         adapted_windows: unlabelled windows it was adapted to, 0 where it was not; adapted_study: their study.
         calibrated_takes, neutral_takes: one person's labelled takes that it was calibrated to, and their neutral ones;
@@ -46,6 +48,7 @@ class TrainingFacts(BaseModel):
     study: str | None = None
     digest: str | None = None
     simulated: bool | None = None
+    hears_clips: bool = False
     n_people: int = 0
     n_takes: int = 0
     n_windows: int = 0
@@ -191,6 +194,8 @@ def model_card(description: Description, front_end: str, probe: str, scores: str
             f"A recording must begin with the neutral face: until its `neutral_until_s`, or for {NEUTRAL_UNTIL_S:g} s "
             "where it states none."
         )
+    if training.hears_clips and description.front_end.get("neutral") == "take":
+        lines.append("Calibrated with a neutral clip (`mien calibrate`), it measures against that instead.")
     if training.adapted_windows:
         of = f" of the study {training.adapted_study!r}" if training.adapted_study else ""
         lines.append(f"Adapted to {training.adapted_windows} unlabelled windows{of}.")

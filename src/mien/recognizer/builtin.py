@@ -4,9 +4,15 @@ from pathlib import Path
 
 import mien
 from mien.errors import ModelError
+from mien.sensing.neutral import NEUTRAL_UNTIL_S
 
 BUILTIN = "builtin"
 SIMULATED = "trained on simulated people only: on real faces these probabilities are untested"
+NO_NEUTRAL = "it has learnt no neutral face: a face at rest is given an expression too, or is unsure"
+ASSUMED = (
+    f"heard against the first {NEUTRAL_UNTIL_S:g} s, taken for the neutral face; a neutral clip of the person "
+    "(mien calibrate) or neutral_until_s in the sidecar does away with that"
+)
 
 
 def model_path(model: Path | str) -> Path:

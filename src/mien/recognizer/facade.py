@@ -28,7 +28,7 @@ from mien.learning.weights import n_weights
 from mien.probe import Probe, describe, probe_from_json, probe_to_json
 from mien.recognizer.builtin import model_path
 from mien.recognizer.hearing import answers, fitting, refuse_other_probe
-from mien.recognizer.person import calibrating_rows, neutral_of, one_person
+from mien.recognizer.person import against_clip, calibrating_rows, neutral_of, one_person
 from mien.recognizer.teaching import is_labelled, judging_rows, windows_of_rows
 from mien.recording import Recording
 from mien.sensing.features import Features, FrontEnd
@@ -239,7 +239,8 @@ class Recognizer:
 
         Takes of expressions that were learnt teach; 1, 2 or 4 of each are meant. What a front end that measures against
         a clip takes for the neutral face is made of the neutral takes and kept with the model, so that `predict_proba`
-        needs no clip any more. Other front ends have no use for neutral takes where neutral was not learnt.
+        needs no clip any more. A model that measures against a take's own beginning and has learnt against clips too
+        (`hears_clips`) goes over to them. Other front ends have no use for neutral takes unless neutral was learnt.
 
         Args:
             rows: which takes; None takes all.
@@ -254,12 +255,13 @@ class Recognizer:
         labels = study.table["expression"].to_numpy(dtype=object)
         taught, still = calibrating_rows(chosen, labels, self.labels)
         subject = one_person(study, chosen)
-        neutral = neutral_of(study, still, self.front_end, self.neutral)
+        front_end = against_clip(self.front_end) if len(still) and self.training.hears_clips else self.front_end
+        neutral = neutral_of(study, still, front_end, self.neutral)
         made = copy.copy(self)
         if len(taught):
-            features = extract(study, self.front_end, taught, n_jobs=n_jobs, progress=progress, neutral=neutral)
+            features = extract(study, front_end, taught, n_jobs=n_jobs, progress=progress, neutral=neutral)
             made = self.calibrate_features(features, labels, taught)
-        made.neutral = neutral
+        made.front_end, made.neutral = front_end, neutral
         simulated = None if self.training.simulated is None else self.training.simulated or study.is_simulated
         told = {"calibrated_takes": len(taught), "neutral_takes": len(still), "simulated": simulated}
         whose = {"calibrated_study": study.name, "calibrated_subject": subject}
@@ -292,7 +294,7 @@ class Recognizer:
     def _refuse_uncalibrated(self) -> None:
         self._refuse_unfitted()
         if not self.calibrates:
-            raise ModelError(f"method {self.method} cannot be calibrated; use one of facer, mien, svm, linear")
+            raise ModelError(f"method {self.method} cannot be calibrated; use another, such as mien")
 
     def _refuse_unable(self) -> None:
         self._refuse_unfitted()

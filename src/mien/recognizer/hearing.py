@@ -52,6 +52,11 @@ def fitting(recording: Recording, probe: Probe, n_microphones: int, front_end: F
     return replace(recording, probe=probe)
 
 
+def assumes_neutral(front_end: FrontEnd, recording: Recording) -> bool:
+    """Return whether a recording is taken to begin with the neutral face, without saying so itself."""
+    return getattr(front_end, "neutral", None) == "take" and "neutral_until_s" not in recording.facts
+
+
 def answers(
     predicted: pd.DataFrame, labels: Sequence[str], unsure_below: float, quality: Sequence[str]
 ) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """One person's takes: which of them can calibrate a model, and their neutral face."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -45,6 +46,13 @@ def one_person(study: Study, rows: np.ndarray) -> str:
             f"{len(people)} people ({', '.join(people)}) to calibrate to; one is needed: choose the takes of one"
         )
     return people[0]
+
+
+def against_clip(front_end: FrontEnd) -> FrontEnd:
+    """Return a front end that measures against a neutral clip where it measured against a take's own beginning."""
+    if isinstance(front_end, RangeProfile | ChirpAndTones) and front_end.neutral == "take":
+        return replace(front_end, neutral="clip")
+    return front_end
 
 
 def neutral_of(

@@ -18,7 +18,7 @@ from mien.provenance import write_run
 from mien.reproduce.facer.arrays import keep_cleaning, keep_embedding, keep_spectrograms
 from mien.reproduce.facer.page import page
 from mien.reproduce.facer.plan import CASES, Scale, scale_named
-from mien.reproduce.facer.run import CASE_FOLDER, Found, channels_of, cohort_of, joined, run_seed
+from mien.reproduce.facer.run import CASE_FOLDER, CHANNEL_FOLDER, Found, channels_of, cohort_of, joined, run_seed
 from mien.reproduce.facer.tables import (
     ablations,
     beside_the_paper,
@@ -78,7 +78,7 @@ def reproduce_facer(
     chosen = chosen if seeds is None else replace(chosen, seeds=tuple(seeds))
     out = Path(out)
     refuse_file_in_the_way(out)
-    if not resume and (out / CASE_FOLDER).exists():
+    if not resume and any((out / begun).exists() for begun in (CASE_FOLDER, CHANNEL_FOLDER)):
         raise StudyError(
             f"{out} holds a reproduction that was begun before; go on with --resume, or choose another --out"
         )

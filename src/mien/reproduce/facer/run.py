@@ -62,9 +62,11 @@ def run_seed(scale: Scale, cohort: Cohort, seed: int, out: Path, n_jobs: int = 1
 
 def cohort_of(scale: Scale, seed: int, out: Path, n_jobs: int) -> Cohort:
     """Return the people of a seed as everything in the scale hears them."""
+    talk.print(f"seed {seed}: the faces' echoes, once for all probes and microphones", highlight=False)
     kept = keep_channels(out / CHANNEL_FOLDER / f"people-{seed}", scale.simulation(seed), n_jobs=n_jobs)
     ears = [scale.ear(name, case) for case in CASES for name in scale.named(case)]
     ears += [variant.ear for variant in variants(scale)]
+    talk.print(f"seed {seed}: listening to every take in {len(set(ears))} ways", highlight=False)
     return listen(kept, ears, n_jobs=n_jobs)
 
 

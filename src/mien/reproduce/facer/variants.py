@@ -47,7 +47,8 @@ class Variant:
 def variants(scale: Scale) -> tuple[Variant, ...]:
     """Return all variants of a scale."""
     split = "subjects:{}/{}/{}".format(*scale.screened)
-    found = [*_of_facer(scale), *_of_sound(scale), *_of_profiles(scale)]
+    every = [*_of_facer(scale), *_of_sound(scale), *_of_profiles(scale)]
+    found = [each for each in every if each.usual or scale.varied is None or each.group in scale.varied]
     return tuple(replace(each, protocol=split) for each in found) + tuple(_of_people(scale))
 
 
@@ -63,7 +64,7 @@ def _of_facer(scale: Scale) -> Iterator[Variant]:
         ("attention", "external, on a map twice as fine", {"last_stride": 1}),
         ("contrastive loss of Eq. 9", "weight 0", {"contrastive_weight": 0.0}),
         ("pseudo-labels", "iterated K-means", {"pseudo_labels": "k-means"}),
-        ("pseudo-labels", "the confident alone", {"pseudo_labels": "confident"}),
+        ("pseudo-labels", "the confident alone, 0.4 or more", {"pseudo_labels": "confident", "least_confidence": 0.4}),
         ("augmentation", "off", {"gain_spread": 0.0, "distance_spread": 0.0}),
     )
     usual = scale.options.get("facer", {})
@@ -91,11 +92,14 @@ def _of_sound(scale: Scale) -> Iterator[Variant]:
 def _of_profiles(scale: Scale) -> Iterator[Variant]:
     """Yield what reference, time, microphones and band are worth to methods that hear complex profiles."""
     usual = RangeProfile(neutral="take")
+    # A take of one window has no past: a running baseline would be the take's own beginning once more.
+    has_past = scale.duration_s > usual.window_s
+    running = [("neutral reference", "a running baseline", Ear(replace(usual, neutral="running")))] * has_past
     rows: tuple[tuple[str, str, Ear], ...] = (
         ("as in the cases", "against the take's own beginning, 1 s, one microphone, 4 kHz", Ear(usual)),
         ("neutral reference", "none", Ear(replace(usual, neutral="none"))),
         ("neutral reference", "a stored clip", Ear(replace(usual, neutral="clip"))),
-        ("neutral reference", "a running baseline", Ear(replace(usual, neutral="running"))),
+        *running,
         ("values", "magnitude", Ear(replace(usual, values="magnitude"))),
         ("window", "0.25 s", Ear(replace(usual, window_s=0.25, hop_s=0.25))),
         ("window", "0.5 s", Ear(replace(usual, window_s=0.5))),
