@@ -10,6 +10,8 @@ from fake_server import EXPRESSIONS, FakeServer, fake_server
 
 from mien.serving import messages
 
+pytestmark = pytest.mark.slow
+
 WAIT_MS = 20_000
 
 WATCH = """

@@ -117,7 +117,7 @@ def _show_cards(as_json: bool) -> None:
     if as_json:
         print_json([asdict(card) for card in cards])
         return
-    rows = [("number", "name", "system", "microphones", "loudspeakers", "default")]
+    rows: list[tuple[str, ...]] = [("number", "name", "system", "microphones", "loudspeakers", "default")]
     for card in cards:
         default = " ".join(
             word for word, yes in (("in", card.is_default_input), ("out", card.is_default_output)) if yes

@@ -216,7 +216,7 @@ class LiveReport:
 
 
 def _interval_json(interval: Interval | None) -> dict[str, int] | None:
-    return interval and {"low_hz": interval.low_hz, "high_hz": interval.high_hz}
+    return None if interval is None else {"low_hz": interval.low_hz, "high_hz": interval.high_hz}
 
 
 def _rounded(value: float | None, digits: int = 2) -> float | None:

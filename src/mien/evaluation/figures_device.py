@@ -43,13 +43,10 @@ def live_figure(report: LiveReport) -> Figure:
 def _draw_response(above: Axes, below: Axes, report: DeviceReport) -> None:
     for number, channel in enumerate(report.channels):
         (line,) = above.plot(channel.curve_hz / 1000, channel.curve_db, lw=1.2, label=f"channel {number}")
-        measured = [band for band in channel.bands if band.snr_db is not None]
-        below.plot(
-            [(band.low_hz + band.high_hz) / 2000 for band in measured],
-            [band.snr_db for band in measured],
-            "o-",
-            color=line.get_color(),
-        )
+        measured = [
+            ((band.low_hz + band.high_hz) / 2000, band.snr_db) for band in channel.bands if band.snr_db is not None
+        ]
+        below.plot([at for at, _ in measured], [snr_db for _, snr_db in measured], "o-", color=line.get_color())
     low_hz, high_hz = Chirp().band_hz
     for axes, least_db in ((above, LEAST_RESPONSE_DB), (below, LEAST_SNR_DB)):
         axes.axhline(least_db, color="0.5", lw=0.8, ls="--")
