@@ -188,7 +188,7 @@ def test_a_paper_or_a_scale_that_is_unknown_leaves_nothing(mien):
     code, _, err = mien("reproduce", "facelistener", "--out", "again")
     assert code == 2 and "known is: facer" in err
     code, out, err = mien("reproduce", "facer", "--scale", "huge", "--out", "again")
-    assert (code, out) == (1, "") and "known are small, paper" in err
+    assert (code, out) == (1, "") and "known are small, bench, paper" in err
     assert not Path("again").exists()
 
 
