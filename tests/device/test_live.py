@@ -92,7 +92,7 @@ def test_the_picture_shows_response_noise_and_course():
         ((NoiseSuppressor, GainControl), {"noise-suppression", "gain-control"}),
         ((EchoCanceller, NoiseSuppressor), {"noise-suppression", "echo-cancellation"}),
     ],
-    ids=lambda value: "+".join(getattr(each, "__name__", str(each)) for each in value),
+    ids=lambda value: "+".join(sorted(getattr(each, "__name__", str(each)) for each in value)),
 )
 def test_processing_is_named_and_told_apart(processing, words):
     report = check(heard(*(make() for make in processing)))
