@@ -42,7 +42,7 @@ def noise_curve(limits: pd.DataFrame) -> Figure:
     """Return accuracy over the level of the face's echo above noise."""
     points = limits[limits["what"] == "noise"].assign(line="mien, learnt at medium")
     points["x"] = points["value"].astype(float)
-    label = "echo of the face above noise (dB); the level medium has 30"
+    label = "echo above noise (dB); medium has 30"
     return curves_figure(as_points(points), label, "takes named right", floors=CHANCE)
 
 
