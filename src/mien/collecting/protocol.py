@@ -167,7 +167,9 @@ def protocol_from_json(values: Any, whose: str) -> Protocol:
 
 def _first_fault(error: ValidationError) -> str:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    # A name may be anything, a line break too: an error stays one line.
+    where = " ".join(".".join(str(part) for part in first["loc"]).split())
+    where = where or (repr(first["loc"]) if first["loc"] else "")
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         return f"{where} is no field of a protocol; fields are {', '.join(Protocol.model_fields)}"
