@@ -351,3 +351,8 @@ def test_help_of_train_and_adapt_names_every_method(mien):
     shown = {command: mien(command, "--help")[1] + mien(command, "--help")[2] for command in ("train", "adapt")}
     assert all(name in shown["train"] for name in METHODS)
     assert all(name in shown["adapt"] for name, method in METHODS.items() if method.adapts)
+
+
+def test_python_m_mien_is_the_command(folder):
+    found = subprocess.run([sys.executable, "-m", "mien", "recognize", "nowhere", "a.wav"], capture_output=True, text=True)
+    assert found.returncode == 1 and found.stderr.startswith("mien: ")

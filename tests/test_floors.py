@@ -16,6 +16,7 @@ FLOORS = {
     **dict.fromkeys(["evaluation", "serving"], 6),
     **dict.fromkeys(["reproduce", "demo", "terminal"], 7),
     "cli": 8,
+    "__main__": 9,
 }
 WITHOUT_TORCH = {room for room, floor in FLOORS.items() if floor <= 2} | {"splits", "device", "collecting"}
 TORCH = {"torch", "lightning_fabric"}

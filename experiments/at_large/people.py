@@ -27,6 +27,9 @@ LEARNT = SimulationOptions(n_subjects=2400, n_takes=3, n_neutral_takes=1, probe=
 SCORED = SimulationOptions(n_subjects=50, n_takes=10, n_neutral_takes=2, probe=WIDE, seed=1)
 """Three takes of each of six expressions by many, ten by fifty others; all of 1 s, and neutral clips of everyone."""
 
+N_ELSEWHERE = 1200
+"""People learnt from at `easy` and `wild`, which serve the model that ships and no comparison."""
+
 _BY_PROFILE = ("take", "clip")
 """One sound serves both."""
 
@@ -47,6 +50,8 @@ BLOCK = 600
 def channels(work: Path, level: str, part: str, n_jobs: int) -> KeptChannels:
     """Return the kept channels of those learnt from or scored (`part`), computed where they are missing."""
     options = replace(LEARNT if part == "learnt" else SCORED, level=level)
+    if part == "learnt" and level not in ("medium", "hard"):
+        options = replace(options, n_subjects=N_ELSEWHERE)
     return keep_channels(work / f"{level}-{part}", options, n_jobs=n_jobs)
 
 

@@ -145,6 +145,13 @@ def test_a_clip_of_the_side_that_is_scored_is_preferred():
             assert set(table["mask"].iloc[sorted(rows)]) == {"mask"} and len(rows) == 7
 
 
+class NeverLearns(Nearest):
+    """What is refused is refused before anything is learnt."""
+
+    def fit_features(self, *arguments):
+        raise AssertionError("it learnt")
+
+
 def test_what_cannot_be_done_is_said_before_anything_is_learnt():
     log = []
     methods = {"personal": lambda seed: Personal(seed=seed, log=log)}
@@ -159,7 +166,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_learnt():
     with pytest.raises(SplitError, match="choose from class, reference"):
         run(methods, neutral="ignored")
     with pytest.raises(SplitError, match="none of nearest can do inductive-2; add none"):
-        run({"nearest": Nearest}, adaptations=("inductive-2",))
+        run({"nearest": NeverLearns}, adaptations=("inductive-2",))
     with pytest.raises(StudyError, match="say where with out=FOLDER"):
         run(methods, n_representations=8)
     assert not log

@@ -13,7 +13,7 @@ import pandas as pd
 
 from mien.datasets.study import Study
 from mien.errors import SplitError, StudyError
-from mien.evaluation.adaptation import ADAPTATIONS, rounds_of
+from mien.evaluation.adaptation import ADAPTATIONS, can_do, rounds_of
 from mien.evaluation.job import TIMING_COLUMNS, Factory, Outcome, run_job
 from mien.evaluation.plan import Job, Plan, facts_of, open_partial, plain, same_plan
 from mien.evaluation.representations import write_representations
@@ -84,6 +84,7 @@ def evaluate(
     if n_representations and out is None:
         raise StudyError(f"{n_representations} representations are to be kept; say where with out=FOLDER")
     factories = _factories(study, methods, front_ends or {}, options or {})
+    _refuse_if_none_can(factories, plan)
     asked = _as_json(plan, study, factories, features or {}, options or {})
     folder = None if out is None else Path(out)
     if resume and folder is not None and (folder / "run.json").is_file():
@@ -110,6 +111,20 @@ def evaluate(
     return found
 
 
+def _refuse_if_none_can(factories: Mapping[str, Factory], plan: Plan) -> None:
+    """Refuse a plan of which nothing could be scored, before anything is heard or learnt.
+
+    Raises:
+        SplitError: no method can do any of the adaptations.
+    """
+    if plan.protocol == "mixed-windows":  # there nothing is adapted
+        return
+    fresh = [factory(int(plan.seeds[0])) for factory in factories.values()]
+    if not any(can_do(recognizer, adaptation) for recognizer in fresh for adaptation in plan.adaptations):
+        asked = ", ".join(plan.adaptations)
+        raise SplitError(f"nothing would be scored: none of {', '.join(factories)} can do {asked}; add none")
+
+
 def _run(
     jobs: Sequence[Job],
     factories: Mapping[str, Factory],
@@ -134,11 +149,7 @@ def _run(
                 _put(folder, number, outcome)
             shown.advance(task)
     in_order = [found[number] for number in range(len(jobs))]
-    scored = [predictions for predictions, _ in in_order if len(predictions)]
-    if not scored:
-        asked = ", ".join(jobs[0].adaptations)
-        raise SplitError(f"nothing was scored: none of {', '.join(factories)} can do {asked}; add none")
-    predictions = pd.concat(scored, ignore_index=True)
+    predictions = pd.concat([predictions for predictions, _ in in_order if len(predictions)], ignore_index=True)
     timings = pd.concat([times for _, times in in_order], ignore_index=True)
     names = [name for name in predictions.columns if name.startswith("p_")]
     return predictions[[*PREDICTION_COLUMNS, *names]], timings.reindex(columns=list(TIMING_COLUMNS))
