@@ -354,5 +354,6 @@ def test_help_of_train_and_adapt_names_every_method(mien):
 
 
 def test_python_m_mien_is_the_command(folder):
-    found = subprocess.run([sys.executable, "-m", "mien", "recognize", "nowhere", "a.wav"], capture_output=True, text=True)
+    words = [sys.executable, "-m", "mien", "recognize", "nowhere", "a.wav"]
+    found = subprocess.run(words, capture_output=True, text=True)
     assert found.returncode == 1 and found.stderr.startswith("mien: ")
