@@ -50,7 +50,6 @@ def test_a_collected_take_keeps_its_band(page: Any, tmp_path: Path) -> None:
         page.wait_for_selector("#link[data-state=good]")
         page.check("#agree")
         page.click("[data-start=collect]")
-        page.click("#collect [data-part=ready]")
         page.wait_for_selector("#collect .verdict")
     loaded = mien.load_study(study)
     assert list(loaded.table["expression"]) == ["happiness"]
