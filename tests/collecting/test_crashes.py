@@ -17,7 +17,7 @@ from mien.datasets.study import TAKES_FILE, load_study
 HERE = Path(__file__).parent
 RULES = """
 expressions = ["anger", "fear"]
-n_takes = 150
+n_takes = 500
 masks = ["open"]
 duration_s = 0.5
 neutral_s = 0.1
@@ -26,7 +26,7 @@ rest_every = 0
 """
 
 
-def start(folder, *words, seconds_per_block=0.0005):
+def start(folder, *words, seconds_per_block=0.002):
     program = [sys.executable, HERE / "run_collect.py", str(seconds_per_block)]
     command = [*program, "collect", "study", "--hands-free", *words]
     with (folder / "log").open("ab") as log:
