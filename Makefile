@@ -32,6 +32,8 @@ demo: .venv/installed
 test: .venv/installed-test
 	@echo "== the suite"
 	$(BIN)/python -m pytest -n 2
+	@echo "== sound in real time, one test after another; a machine that was busy gets a second try"
+	$(BIN)/python -m pytest -m alone || $(BIN)/python -m pytest -m alone --last-failed --last-failed-no-failures none
 
 lint: .venv/installed-test
 	$(BIN)/ruff check src tests && $(BIN)/ruff format --check src tests && $(BIN)/mypy src/mien

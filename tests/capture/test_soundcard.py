@@ -240,7 +240,7 @@ def test_one_listener_at_a_time_and_none_without_a_stream(fake):
         card.record(0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_a_probe_comes_back_through_a_real_sound_system_sample_for_sample(virtual_card):
     with virtual_card.joined(), SoundCard(looped(Chirp(), 1.0), device="pulse") as card:
         samples, _ = card.record(1.5)

@@ -29,7 +29,7 @@ def skip_if_busy(why):
         pytest.skip(f"sound was torn, on {n_cores} cores with a load of {load:.0f}: {why}")
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_takes_through_a_sound_system_keep_their_band(virtual_card, tmp_path):  # noqa: F811
     taps, emitted = plain_taps(), looped(PROBE, 1.0)
     with (

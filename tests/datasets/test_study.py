@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.datasets.study import load_study
@@ -233,25 +233,6 @@ def test_a_line_that_a_crash_cut_short_is_left_out_and_said(study_path):
             study = load_study(study_path)
         assert len(study) == expected
         assert (len(said), len(study.notes)) == ((0, 0) if expected == 6 else (1, 1)), n_bytes
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    position=st.integers(0, 2_000), content=st.binary(max_size=20), name=st.sampled_from(["takes.tsv", "study.json"])
-)
-def test_whatever_the_bytes_a_study_or_a_stated_error(written, tmp_path, position, content, name):
-    path = tmp_path / "fuzzed"
-    shutil.copytree(written, path, dirs_exist_ok=True)
-    whole = (written / name).read_bytes()
-    position %= len(whole)
-    (path / name).write_bytes(whole[:position] + content + whole[position + len(content) :])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            study = load_study(path)
-            study.recording(0)
-        except MienError as error:
-            assert str(error)
 
 
 @settings(deadline=None)

@@ -97,7 +97,7 @@ def test_wrong_words_are_refused_before_anything_is_played(run, monkeypatch, wor
     assert "Traceback" not in err
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_a_person_before_a_card_of_a_real_sound_system_is_no_fault(virtual_card, run):
     """21 s of real time: what PulseAudio plays goes past a simulated face into PulseAudio's microphone."""
     taps, noise = person_taps("happiness", duration_s=1.0)

@@ -12,7 +12,6 @@ from mien.errors import MessageError
 from mien.serving import messages as said
 from mien.serving.audio_frames import HEADER, LARGEST_SAMPLE, MAGIC, FrameOrder, pack_frame, parse_frame
 
-QUICK = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 THOROUGH = settings(max_examples=1_000, deadline=None, suppress_health_check=list(HealthCheck))
 
 CLIENT_KINDS = [kind for kind in said.ClientMessage.__args__[0].__args__]
@@ -103,13 +102,6 @@ CHECKS = {
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_a_hundred_bad_inputs_of_each_kind(name):
-    check, inputs = CHECKS[name]
-    QUICK(given(inputs)(check))()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CHECKS)
 def test_a_thousand_bad_inputs_of_each_kind(name):
     check, inputs = CHECKS[name]
     THOROUGH(given(inputs)(check))()
@@ -170,7 +162,7 @@ sent = st.lists(frames | nearly_messages(CLIENT_KINDS) | st.text(max_size=40), m
 
 
 def test_the_server_outlives_bad_clients(port):
-    settings(QUICK, max_examples=30)(given(sent)(lambda sent: check_app(port, sent)))()
+    settings(THOROUGH, max_examples=30)(given(sent)(lambda sent: check_app(port, sent)))()
 
 
 @pytest.mark.slow

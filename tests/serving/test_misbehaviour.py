@@ -291,7 +291,6 @@ def test_stopping_the_server_says_so(tmp_path):
     client.__exit__(None, None, None)
 
 
-@pytest.mark.slow
 def test_memory_is_bounded_under_floods(port):
     def resident_mb():
         with open("/proc/self/status", encoding="ascii") as stream:

@@ -1,4 +1,4 @@
-"""The real page and the real server, on sound that really went through a sound system. Minutes long, in real time."""
+"""The real page and the real server, on sound that really went through a sound system. In real time."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from mien.probe import Chirp
 from mien.serving.settings import Settings
 from virtual_card import VirtualCard, pulse_server  # noqa: F401
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.alone
 
 ALLOWED = ["--use-fake-ui-for-media-stream"]
 BAND_DB = 0.5
