@@ -151,6 +151,13 @@ def skip_without_portaudio() -> None:
         pytest.skip(f"no virtual sound card: {error} (Debian: libportaudio2; pip: sounddevice)")
 
 
+def skip_if_busy(why):
+    """Skip where a busy machine explains that sound was lost in each of six tries; elsewhere it is a fault."""
+    load, n_cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > n_cores:
+        pytest.skip(f"sound was torn, on {n_cores} cores with a load of {load:.0f}: {why}")
+
+
 @pytest.fixture(scope="session")
 def pulse_server() -> Iterator[VirtualCard]:
     """A PulseAudio server for other programs, such as a browser; skipped where it cannot start."""

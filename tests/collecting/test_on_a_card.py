@@ -1,7 +1,5 @@
 """A collection on sound that went through a sound system: the study loads, and the band is as the air made it."""
 
-import os
-
 import numpy as np
 import pytest
 from plays import PROBE, QUICK
@@ -15,18 +13,11 @@ from mien.collecting.session import Collection
 from mien.datasets.check import check_study
 from mien.datasets.study import load_study
 from mien.errors import DeviceError
-from virtual_card import RATE_HZ, pulse_server, virtual_card  # noqa: F401
+from virtual_card import RATE_HZ, pulse_server, skip_if_busy, virtual_card  # noqa: F401
 
 RULES = QUICK.model_copy(
     update={"expressions": ("anger",), "masks": ("open",), "n_takes": 1, "duration_s": 1.0, "n_retries": 5}
 )
-
-
-def skip_if_busy(why):
-    """Skip where a busy machine explains that sound was lost in each of six tries; elsewhere it is a fault."""
-    load, n_cores = os.getloadavg()[0], os.cpu_count() or 1
-    if load > n_cores:
-        pytest.skip(f"sound was torn, on {n_cores} cores with a load of {load:.0f}: {why}")
 
 
 @pytest.mark.alone

@@ -10,11 +10,11 @@ from collections import Counter
 import pytest
 
 from air import Air, AirBetween, person_taps
+from virtual_card import skip_if_busy
 
 pytestmark = pytest.mark.alone
 
-SHOWN_AFTER_S = 8.0
-"""After the process has started, which takes a second or five to listen."""
+SHOWN_AFTER_S = 5.0
 
 
 @pytest.mark.parametrize("expression", ["anger", "happiness"])
@@ -25,18 +25,20 @@ def test_a_look_before_a_card_is_named(virtual_card, expression):
     """
     taps, noise = person_taps(expression, duration_s=3.0)
     words = ["recognize", "builtin", "--live", "--device", "pulse", "--json", "--seconds", "12"]
-    with AirBetween(virtual_card, Air(taps, noise=noise)) as air:
-        shown = threading.Timer(SHOWN_AFTER_S, air.perform)
-        shown.start()
-        done = subprocess.run(
+    with (
+        AirBetween(virtual_card, Air(taps, noise=noise)) as air,
+        subprocess.Popen(
             [sys.executable, "-m", "mien", *words], env=os.environ | virtual_card.environment,
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        shown.cancel()
-    assert done.returncode == 0, done.stderr
-    answers = [json.loads(line)["expression"] for line in done.stdout.splitlines()]
-    assert len(answers) > 100, done.stderr
-    named = Counter(each for each in answers if each not in ("neutral", "unsure", "no-probe"))
-    assert Counter(answers[:30]).most_common(1)[0][0] == "neutral"
-    assert named.most_common(1)[0][0] == expression, named
-    assert named[expression] > 20
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as run,
+    ):  # fmt: skip
+        said = next(line for line in run.stderr if line.startswith("emitting"))
+        threading.Timer(SHOWN_AFTER_S, air.perform).start()
+        printed, more = run.communicate(timeout=120)
+    assert run.returncode == 0, said + more
+    answers = [json.loads(line)["expression"] for line in printed.splitlines()]
+    named = Counter(each for each in answers if each not in ("neutral", "unsure"))
+    if len(answers) < 100:
+        skip_if_busy(more)
+    assert answers.count("neutral") > 20, more
+    assert named.most_common(1)[0][0] == expression and named[expression] > 20, named
