@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 Item = TypeVar("Item")
 
-talk = Console(stderr=True, soft_wrap=True, markup=False)
+talk = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
 """What is said to a person. Results go to standard output. Square brackets are text: extras are named in them."""
 
 

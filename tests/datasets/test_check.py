@@ -232,3 +232,11 @@ def test_what_the_check_calls_an_error_of_a_sound_a_reader_refuses(study_path):
             read_recording(sound(path, 0), PROBE)
         assert "error" in {severity for severity, _ in check_sound(sound(path, 0), PROBE).faults}
         assert read_recording(sound(path, 1), PROBE) and not check_sound(sound(path, 1), PROBE).faults
+
+
+@pytest.mark.parametrize("start", [0, 700, 1_300])
+def test_silence_between_noiseless_sweeps_is_no_dropout(tmp_path, start):
+    """A gate, or a cable, leaves exact zeros; the filter of storing rings into all of them but the last."""
+    heard = 0.3 * PROBE.emit(100_000)[None, start : start + 96_000]
+    write_recording(Recording(heard.astype(np.float32), 48_000, PROBE), tmp_path / "cable.flac")
+    assert check_sound(tmp_path / "cable.flac").faults == ()

@@ -79,7 +79,7 @@ def _faults_of_samples(recording: Recording, sidecar: Sidecar, stated: tuple[str
     dead = [str(number) for number, channel in enumerate(recording.samples) if not np.ptp(channel)]
     if dead:
         faults.append(("error", f"channel {', '.join(dead)} of {recording.n_channels} is silent"))
-    found = set(quality_of(recording.samples, recording.rate_hz, recording.probe))
+    found = set(quality_of(_as_heard(recording, sidecar), recording.rate_hz, recording.probe))
     messages = {
         "clipped": "clipping: samples stand at full scale; record with less gain",
         "dropout": "dropout: a stretch of exact zeros where the probe was due",
@@ -107,6 +107,17 @@ def _faults_of_samples(recording: Recording, sidecar: Sidecar, stated: tuple[str
             )
         )
     return faults
+
+
+def _as_heard(recording: Recording, sidecar: Sidecar) -> np.ndarray:
+    """Return the samples (channel time) without a period at either end where a filter has been over them.
+
+    It rings before and after each sweep, where digital silence was, and not at the ends: a pause there is longer.
+    """
+    if sidecar.high_pass_hz is None or recording.probe is None:
+        return recording.samples
+    n_edge = round(recording.probe.period_s * recording.rate_hz)
+    return recording.samples[:, n_edge:-n_edge] if recording.n_samples > 3 * n_edge else recording.samples
 
 
 def _audible_db(recording: Recording, sidecar: Sidecar) -> float | None:
