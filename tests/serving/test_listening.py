@@ -102,7 +102,7 @@ def test_answers_go_over_the_lab_streaming_layer():
 
 def test_without_pylsl_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pylsl", None)
-    with pytest.raises(DeviceError, match=r"pip install mien\[lsl\]"):
+    with pytest.raises(DeviceError, match=r"pip install 'mien\[lsl\]'"):
         LslOutlet(LiveSession(recognizer()))
 
 
@@ -148,3 +148,26 @@ def test_rows_of_text_are_recognised(command, tmp_path):
 
 def test_an_input_or_live_and_not_both(command):
     assert command().exit_code == 2 and command("-", "--live").exit_code == 2
+
+
+def test_a_folder_of_rows_is_recognised_file_by_file(command, tmp_path):
+    rows = np.round(2**15 * STREAM[0, : STREAM.shape[1] // 1_200 * 1_200]).astype(int).reshape(-1, 1_200)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("\n".join(" ".join(map(str, row)) for row in rows))
+    made = command(str(tmp_path), "--csv")
+    alone = command(str(tmp_path / "a.txt"), "--csv").stdout
+    assert made.exit_code == 0 and made.stdout == 2 * alone
+
+
+def test_what_is_too_short_says_so_under_the_header(command):
+    made = command("-", "--csv", input=wav(STREAM[:, :48_000]))
+    assert made.exit_code == 0 and made.stdout.splitlines() == [
+        "time_s,expression,p_anger,p_fear,p_sadness,p_neutral,confidence,quality"
+    ]
+
+
+@pytest.mark.parametrize(
+    "words", [("-", "--device", "usb"), ("-", "--seconds", "2"), ("a.wav", "--lsl"), ("a.wav", "--hop", "0.1")]
+)
+def test_options_that_would_change_nothing_are_refused(command, words):
+    assert command(*words).exit_code == 2 and command("-", "--csv", "--json").exit_code == 2

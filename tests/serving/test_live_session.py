@@ -298,3 +298,18 @@ def test_who_is_too_slow_is_told_when_the_model_is_loaded():
     assert slowness(0.01) == ""
     assert "little time is left" in slowness(0.045) and "windows will be dropped" in slowness(0.2)
     assert answer_s(recognizer(replace(RangeProfile(neutral="clip"), window_s=0.5))) > 0
+
+
+@pytest.mark.parametrize("options", [{"hop_s": 0.0}, {"hop_s": float("nan")}, {"hop_s": float("inf")}, {"hop_s": -1.0}])
+def test_a_hop_that_is_no_time_is_refused(options):
+    with pytest.raises(ModelError, match="hop_s"):
+        LiveSession(recognizer(), **options)
+
+
+@pytest.mark.parametrize("counts", [{"n_lost": 2.5}, {"n_lost": -5}, {"most_answers": -1}, {"most_answers": "1"}])
+def test_counts_that_are_none_are_refused(counts):
+    session = LiveSession(recognizer())
+    with pytest.raises(RecordingError, match=next(iter(counts))):
+        session.feed(np.zeros((1, 480), np.float32), **counts)
+    with pytest.raises(RecordingError, match="n_channels"):
+        LiveSession(recognizer(), n_channels=1.0)

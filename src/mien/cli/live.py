@@ -3,9 +3,10 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,28 +23,35 @@ LIVE_LEVEL = 0.3
 
 
 def is_stream(source: Path) -> bool:
-    """Return whether an input is heard as a stream and not as a recording: standard input, or rows of text.
+    """Return whether an input is heard as a stream: standard input, rows of text, a folder of them; or as a recording.
 
     Example:
         >>> is_stream(Path("-")), is_stream(Path("rows.txt")), is_stream(Path("take.flac"))
         (True, True, False)
     """
     from mien.capture.sources import ROW_ENDINGS
+    from mien.sound_files import SUBTYPES
 
+    if source.is_dir():
+        endings = {path.suffix.lower() for path in source.rglob("*")}
+        return not endings & set(SUBTYPES) and bool(endings & set(ROW_ENDINGS))
     return str(source) == "-" or source.suffix.lower() in ROW_ENDINGS
 
 
 def recognize_stream(
     recognizer: "Recognizer", source: Path, neutral: Path | None, hop_s: float, lsl: bool, form: str
 ) -> None:
-    """Print what is recognised in a stream that is not a sound card's."""
-    from mien.capture.sources import file_source, piped_source
+    """Print what is recognised in streams that are not a sound card's, each from its own beginning."""
+    from mien.capture.sources import piped_source, sources_in
     from mien.serving.listening import refuse_other_rate
 
-    heard = piped_source(sys.stdin.buffer) if str(source) == "-" else file_source(source)
-    refuse_other_rate(heard, recognizer)
-    session = _session(recognizer, heard.n_channels, neutral, hop_s)
-    _print_all(session, heard.blocks, None, lsl, form)
+    piped = str(source) == "-"
+    for heard in [piped_source(sys.stdin.buffer)] if piped else sources_in(source):
+        refuse_other_rate(heard, recognizer)
+        session = _session(recognizer, heard.n_channels, neutral, hop_s)
+        if source.is_dir():
+            say(heard.name)
+        _print_all(session, heard.blocks, None, lsl, form)
 
 
 def recognize_live(
@@ -93,7 +101,7 @@ def _print_all(
     from mien.serving.lsl import LslOutlet
 
     outlet = LslOutlet(session) if lsl else None
-    printed = {"json": _json_lines, "csv": _csv_lines, "words": _lines}[form]
+    printed = {"json": _json_lines, "csv": partial(_csv_lines, session.names), "words": _lines}[form]
     n_answers = 0
 
     def passing() -> Iterator["LivePrediction"]:
@@ -114,7 +122,12 @@ def _summary(session: "LiveSession", n_answers: int) -> str:
     said = f"{n_answers} windows answered, {session.n_dropped_windows} dropped"
     if session.problem:
         return f"{said}; at the end no probe was heard: {session.problem}"
-    return said if n_answers else f"{said}: a window lasts {session.window_s:g} s, and less was heard"
+    if n_answers:
+        return said
+    return (
+        f"{said}: a stream begins anywhere in a period, so that its first window of {session.window_s:g} s is whole a "
+        "little later, and less was heard; a recording as short as a window is recognised as a file"
+    )
 
 
 def _json_lines(predictions: "Iterable[LivePrediction]") -> Iterator[str]:
@@ -124,11 +137,9 @@ def _json_lines(predictions: "Iterable[LivePrediction]") -> Iterator[str]:
         yield json.dumps(values)
 
 
-def _csv_lines(predictions: "Iterable[LivePrediction]") -> Iterator[str]:
-    for number, prediction in enumerate(predictions):
-        names = list(prediction.probabilities)
-        if number == 0:
-            yield ",".join(["time_s", "expression", *(f"p_{name}" for name in names), "confidence", "quality"])
+def _csv_lines(names: "Sequence[str]", predictions: "Iterable[LivePrediction]") -> Iterator[str]:
+    yield ",".join(["time_s", "expression", *(f"p_{name}" for name in names), "confidence", "quality"])
+    for prediction in predictions:
         shares = [f"{prediction.probabilities[name]:.4f}" for name in names]
         quality = ";".join(prediction.quality) or "ok"
         yield ",".join(

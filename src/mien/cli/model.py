@@ -12,6 +12,9 @@ from mien.terminal import parsed_front_end, print_json, refuse_finished, say, sh
 if TYPE_CHECKING:
     from mien.recognizer import Recognizer
 
+HOP_S = 0.05
+"""From one answer of a stream to the next."""
+
 
 def train(
     method: Annotated[
@@ -123,8 +126,9 @@ def recognize(
         typer.Option("--neutral", metavar="FILE", help="A recording of the person's face at rest, WAV or FLAC."),
     ] = None,
     hop_s: Annotated[
-        float, typer.Option("--hop", metavar="SECONDS", min=0.01, help="Of a stream: from one answer to the next.")
-    ] = 0.05,
+        float | None,
+        typer.Option("--hop", metavar="SECONDS", min=0.01, help=f"Of a stream: between answers; {HOP_S} by default."),
+    ] = None,
     duration_s: Annotated[
         float | None, typer.Option("--seconds", min=1.0, help="With --live: stop after so long, not at Ctrl-C.")
     ] = None,
@@ -151,8 +155,12 @@ def recognize(
 
     if live != (file is None):
         raise typer.BadParameter("name an INPUT or ask for --live, one of them", param_hint="INPUT")
+    _refuse_idle_options(file, live, device, duration_s, lsl, hop_s)
+    if as_json and as_csv:
+        raise typer.BadParameter("ask for one of them", param_hint="--json, --csv")
     recognizer = Recognizer.load(model)
     form = "json" if as_json else "csv" if as_csv else "words"
+    hop_s = HOP_S if hop_s is None else hop_s
     if file is None:
         _say_what_it_is(recognizer, model)
         recognize_live(recognizer, device, neutral, hop_s, lsl, form, duration_s)
@@ -162,6 +170,24 @@ def recognize(
     else:
         _recognize_recordings(recognizer, file, neutral, form)
     _say_what_it_is(recognizer, model)
+
+
+def _refuse_idle_options(
+    file: Path | None, live: bool, device: str | None, duration_s: float | None, lsl: bool, hop_s: float | None
+) -> None:
+    """Refuse options that would change nothing.
+
+    Raises:
+        typer.BadParameter: naming them.
+    """
+    from mien.cli.live import is_stream
+
+    of_a_card = {"--device": device is not None, "--seconds": duration_s is not None}
+    of_a_stream = {"--lsl": lsl, "--hop": hop_s is not None}
+    if idle := [name for name, given in of_a_card.items() if given and not live]:
+        raise typer.BadParameter("this is for --live", param_hint=", ".join(idle))
+    if file is not None and not is_stream(file) and (idle := [name for name, given in of_a_stream.items() if given]):
+        raise typer.BadParameter("this is for a stream, and INPUT is a recording", param_hint=", ".join(idle))
 
 
 def _recognize_recordings(recognizer: "Recognizer", file: Path, neutral: Path | None, form: str) -> None:

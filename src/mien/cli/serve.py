@@ -123,7 +123,7 @@ def _run(
             raise
         from mien.errors import MienError
 
-        raise MienError("serving needs the package fastapi: pip install mien[live]") from None
+        raise MienError("serving needs the package fastapi: pip install 'mien[live]'") from None
     from mien.serving.server import server_of
 
     https = certificate is not None
@@ -190,6 +190,6 @@ def _show_code(link: str) -> None:
     try:
         import segno
     except ImportError:
-        say("a QR code of the link would stand here: pip install mien[live]")
+        say("a QR code of the link would stand here: pip install 'mien[live]'")
         return
     segno.make(link, error="l", micro=False).terminal(out=sys.stderr, border=2, compact=True)

@@ -189,5 +189,5 @@ def _cryptography() -> tuple[Any, Any]:
         from cryptography import x509
         from cryptography.hazmat.primitives import serialization
     except ImportError:
-        raise ModelError("HTTPS needs the package cryptography: pip install mien[live]") from None
+        raise ModelError("HTTPS needs the package cryptography: pip install 'mien[live]'") from None
     return x509, serialization

@@ -1,5 +1,6 @@
 """`LiveSession`: sound in, predictions out, without sockets, threads or a clock."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ class LiveSession:
             as the look is (`rest.Holding`); None finds out by `rest.knows_onsets_alone`.
 
     Raises:
-        ModelError: a model that has learnt nothing, cannot follow a stream, or needs a neutral clip.
+        ModelError: a model that has learnt nothing, cannot follow a stream, or needs a neutral clip; hop_s that is no
+            time.
         RecordingError: another number of channels than the model's.
         ProbeNotFound, ProbeMismatch: in the neutral clip.
     """
@@ -91,6 +93,10 @@ class LiveSession:
             raise RecordingError(
                 f"the stream has {n_channels} channels; this model was trained on {n_expected}: choose or mix them"
             )
+        if not (isinstance(n_channels, int | np.integer) and n_channels >= 1):
+            raise RecordingError(f"n_channels is {n_channels!r}; a whole number from 1 up is needed")
+        if not (math.isfinite(hop_s) and hop_s > 0):
+            raise ModelError(f"hop_s is {hop_s}; seconds from one answer to the next, more than 0, are needed")
         self.recognizer = recognizer
         self.rate_hz = recognizer.probe.rate_hz
         self.n_channels = n_channels
@@ -138,9 +144,12 @@ class LiveSession:
                 dropped: for one who is late and must catch up.
 
         Raises:
-            RecordingError: samples of another type or shape, or that are no numbers.
+            RecordingError: samples of another type or shape, or that are no numbers; counts that are none.
         """
         self._check(samples)
+        for name, count in (("n_lost", n_lost), ("most_answers", most_answers)):
+            if count is not None and not (isinstance(count, int | np.integer) and count >= 0):
+                raise RecordingError(f"{name} is {count!r}; a whole number from 0 up is needed")
         if dropped or n_lost:
             self._lose(n_lost)
         answers: list[LivePrediction] = []

@@ -50,6 +50,6 @@ def _pylsl() -> Any:
         import pylsl
     except (ImportError, RuntimeError, OSError) as error:
         raise DeviceError(
-            f"the Lab Streaming Layer is not there ({' '.join(str(error).split())[:120]}); pip install mien[lsl]"
+            f"the Lab Streaming Layer is not there ({' '.join(str(error).split())[:120]}); pip install 'mien[lsl]'"
         ) from None
     return pylsl

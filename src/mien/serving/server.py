@@ -45,7 +45,7 @@ def server_of(app: Any, limits: Limits, certificate: Certificate | None = None) 
         from uvicorn.protocols.http.h11_impl import H11Protocol
         from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
     except ImportError:
-        raise MienError("serving needs the packages uvicorn and websockets: pip install mien[live]") from None
+        raise MienError("serving needs the packages uvicorn and websockets: pip install 'mien[live]'") from None
 
     class ShortHttp(H11Protocol):
         """HTTP whose connections end, so that those who send nothing, or byte by byte, do not pile up."""

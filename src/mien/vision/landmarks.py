@@ -89,6 +89,6 @@ def needed(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise DeviceError(
-            f"a camera needs {name}, which is not installed ({error}): pip install mien[vision], on Python below 3.13, "
-            "or leave out --camera"
+            f"a camera needs {name}, which is not installed ({error}): pip install 'mien[vision]', on Python below "
+            "3.13, or leave out --camera"
         ) from None
