@@ -117,5 +117,5 @@ def test_a_camera_that_is_not_there_is_named(opencv):
 
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(DeviceError, match=r"needs cv2.*pip install mien\[vision\]"):
+    with pytest.raises(DeviceError, match=r"needs cv2.*pip install 'mien\[vision\]'"):
         Camera(0, mesh=Mesh)

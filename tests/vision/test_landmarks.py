@@ -16,7 +16,7 @@ def test_landmarks_are_read_as_they_were_written(tmp_path):
 
 
 def test_a_missing_module_is_named():
-    with pytest.raises(DeviceError, match=r"needs no_such_module.*pip install mien\[vision\]"):
+    with pytest.raises(DeviceError, match=r"needs no_such_module.*pip install 'mien\[vision\]'"):
         needed("no_such_module")
 
 

@@ -101,7 +101,10 @@ def _print_all(
     from mien.serving.lsl import LslOutlet
 
     outlet = LslOutlet(session) if lsl else None
-    printed = {"json": _json_lines, "csv": partial(_csv_lines, session.names), "words": _lines}[form]
+    forms: dict[str, Callable[[Iterable[LivePrediction]], Iterator[str]]] = {
+        "json": _json_lines, "csv": partial(_csv_lines, session.names), "words": _lines
+    }  # fmt: skip
+    printed = forms[form]
     n_answers = 0
 
     def passing() -> Iterator["LivePrediction"]:

@@ -113,8 +113,8 @@ def recognize(
         Path | None,
         typer.Argument(
             metavar="[INPUT]",
-            help="A recording, WAV or FLAC, or a folder of them; - for WAV or text rows on standard input; a file of "
-            "text rows (.txt, .csv) of the FacER app. None with --live.",
+            help="A recording, WAV or FLAC, or a folder of them; - for WAV or text rows on standard input; a file "
+            "or folder of text rows (.txt, .csv) of the FacER app. None with --live.",
         ),
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Listen to a sound card, emitting the model's probe.")] = False,
