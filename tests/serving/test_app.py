@@ -211,6 +211,89 @@ def test_calibration_lives_in_memory_until_it_is_forgotten(served, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page"]
 
 
+def calibrate(client, **values):
+    """Calibrate with one take, of neutral; return what is told of it."""
+    client.start("calibrate", **values)
+    client.say("take-begin", number=1)
+    client.seconds(client.hear("prompt").duration_s)
+    assert client.hear("take-done").kept
+    client.say("finish")
+    return client.hear("calibrated")
+
+
+def test_a_calibration_is_kept_only_where_the_person_says_so_and_forget_deletes_it(served, tmp_path):
+    kept = tmp_path / "kept"
+    browser = served(calibrated_folder=kept, limits=Limits(sound_burst_s=60, backlog_s=60))
+    browser.get("/")
+    with stream(browser) as socket:
+        client = Client(socket)
+        assert client.hello().keeps_calibrations
+        assert not calibrate(client).kept and not kept.exists()
+        assert calibrate(client, keep=True).kept
+        assert [path.name for path in kept.iterdir()] == ["person-001"]
+        # Another of the same person takes its place, and nobody else's.
+        (kept / "person-002").mkdir()
+        assert calibrate(client, keep=True).kept
+        assert sorted(path.name for path in kept.iterdir()) == ["person-002", "person-003"]
+    with stream(browser) as socket:
+        client = Client(socket)
+        assert client.hello().calibration_kept
+        client.say("forget")
+        assert client.hear("forgotten") and [path.name for path in kept.iterdir()] == ["person-002"]
+        assert not client.start("live").calibrated
+    with stream(browser) as socket:
+        assert not Client(socket).hello().calibration_kept
+
+
+def test_a_calibration_that_is_not_kept_takes_the_kept_one_away(served, tmp_path):
+    kept = tmp_path / "kept"
+    browser = served(calibrated_folder=kept, limits=Limits(sound_burst_s=60, backlog_s=60))
+    with stream(browser) as socket:
+        client = Client(socket)
+        client.hello()
+        assert calibrate(client, keep=True).kept
+        assert not calibrate(client).kept and not list(kept.iterdir())
+
+
+def test_a_server_that_keeps_no_calibration_says_so_where_it_is_asked_to(served):
+    with stream(served()) as socket:
+        client = Client(socket)
+        assert not client.hello().keeps_calibrations
+        wrong = client.start("calibrate", keep=True)
+        assert wrong.code is said.ErrorCode.NOT_OFFERED and "leave keep out" in wrong.message
+        client.say("start-calibrate", audio=AUDIO, keep=1)
+        assert client.closing().reason is said.CloseReason.BAD_MESSAGE
+
+
+def test_a_disk_that_cannot_keep_a_calibration_is_told_and_the_model_knows_the_person_all_the_same(served, tmp_path):
+    kept = tmp_path / "kept"
+    kept.write_text("a file where a folder should be")
+    with stream(served(calibrated_folder=kept, limits=Limits(sound_burst_s=60, backlog_s=60))) as socket:
+        client = Client(socket)
+        client.hello()
+        known = calibrate(client, keep=True)
+        assert not known.kept and "cannot be kept" in known.problem
+        assert client.start("live").calibrated
+
+
+def test_what_cannot_be_deleted_is_not_said_to_be_forgotten(served, tmp_path, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied")
+
+    kept = tmp_path / "kept"
+    with stream(served(calibrated_folder=kept, limits=Limits(sound_burst_s=60, backlog_s=60))) as socket:
+        client = Client(socket)
+        client.hello()
+        assert calibrate(client, keep=True).kept
+        with monkeypatch.context() as patched:
+            patched.setattr("mien.serving.kept_calibrations.shutil.rmtree", refuse)
+            client.say("forget")
+            wrong = client.hear("error", "forgotten")
+            assert wrong.code is said.ErrorCode.STORAGE and "person-001 cannot be deleted" in wrong.message
+        client.say("forget")
+        assert client.hear("error", "forgotten").type == "forgotten" and not list(kept.iterdir())
+
+
 def test_a_bad_calibration_take_is_asked_for_again_and_one_may_be_taken_back(served):
     with stream(served(limits=Limits(sound_burst_s=60, backlog_s=60))) as socket:
         client = Client(socket)
