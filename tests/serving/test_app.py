@@ -362,6 +362,40 @@ def test_collected_takes_are_a_study_and_a_lost_connection_resumes(served, tmp_p
     assert table["subject"].tolist() == ["001", "001"] and table["quality"].tolist() == ["ok", "ok"]
 
 
+def test_another_browser_goes_on_with_a_person_by_their_code_as_the_protocol_says(served, tmp_path):
+    protocol = Protocol(
+        expressions=("fear",), n_takes=2, n_neutral_takes=0, masks=("open",), duration_s=1.0, neutral_s=0.2
+    )
+    study = tmp_path / "study"
+    browser = served(study=study, protocol=protocol, limits=Limits(sound_burst_s=60, backlog_s=60))
+    with stream(browser) as socket:
+        client = Client(socket)
+        client.hello()
+        client.start("collect", consent=True)
+        assert record(client, client.hear("prompt")).kept
+    browser.cookies.clear()
+    with stream(browser) as socket:
+        client = Client(socket)
+        assert client.hello().collecting is None
+        assert client.start("collect", consent=True, subject="001").subject == "001"
+        prompt = client.hear("prompt")
+        assert (prompt.number, prompt.progress.n_done) == (2, 1)
+        client.say("redo")
+        assert (again := client.hear("prompt")).number == 1
+        assert record(client, again).kept
+    assert len(load_study(study).table) == 1
+
+
+@pytest.mark.parametrize("subject", ["../x", "a/b", "", "P 7", "é", "x" * 33])
+def test_no_other_name_than_letters_and_digits_reaches_the_study(served, tmp_path, subject):
+    with stream(served(study=tmp_path / "study")) as socket:
+        client = Client(socket)
+        client.hello()
+        client.say("start-collect", audio=AUDIO, consent=True, subject=subject)
+        assert client.closing().reason is said.CloseReason.BAD_MESSAGE
+    assert not list(tmp_path.glob("**/sub-*"))
+
+
 def test_two_browsers_cannot_write_one_study_at_once(served, tmp_path):
     browser = served(study=tmp_path / "study")
     with stream(browser) as one:

@@ -16,7 +16,7 @@ const NOT_OFFERED = {
   live: "This server has no model to recognise with. To recognise, start it with one: mien serve builtin.",
   calibrate: "This server has no model that can learn a person. Start it with one that can: mien serve builtin.",
 };
-const SIMULATED = "The built-in model has learnt from simulated people only. How well it reads real faces is not known: take its answers as a demonstration.";
+const SIMULATED = "This model has learnt from simulated people only. How well it reads real faces is not known: take its answers as a demonstration.";
 const LINK = {
   connecting: ["", "Connecting"],
   connected: ["good", "Connected"],
@@ -31,7 +31,7 @@ const connection = new Connection({
     write(link, LINK[state][1]);
   },
   onWelcome: welcomed,
-  onMessage: (message) => session.hear(message),
+  onMessage: (message) => views.calibrate.answered(message) || session.hear(message),
   onLost: (failure, again) => {
     const told = session.lost(failure, again);
     if (!told) showFailure(failure, failure.kind === "bad-version" ? () => location.reload() : () => connection.open());
@@ -49,7 +49,7 @@ function welcomed(welcome) {
   const { views: offered, model, collection, collecting, calibrated, server } = welcome;
   for (const name of Object.keys(views)) offer(name, offered.includes(name));
   if (collection) views.collect.describe(collection, collecting);
-  if (model) views.calibrate.describe(model, calibrated);
+  if (model) views.calibrate.describe(model, welcome);
   for (const banner of document.querySelectorAll('[data-part="belief"]')) believe(banner, model, calibrated);
   write(part(document.querySelector("footer"), "server"), model ? `${server}, model ${model.name} (${model.method}).` : server);
   session.welcomed();
