@@ -227,7 +227,7 @@ export class Response extends Chart {
   }
 
   draw(pen, width, height, colour) {
-    const left = besides(pen, ["-60 dB"]), right = width - 24, top = 8, low = height - 22;
+    const left = besides(pen, ["-60 dB"]), right = width - 24, top = 8, low = height - 26;
     const [most, least] = [10, -60];
     const x = (hz) => left + (hz / 24_000) * (right - left);
     const y = (db) => low - ((Math.min(most, Math.max(least, db)) - least) / (most - least)) * (low - top);
