@@ -127,10 +127,10 @@ class CalibrateView:
             calibrated = self._calibrate(self._recognizer, takes)
         except MienError as problem:
             return Answer([error_of(problem)], over=True)
-        problem = self._replaced(calibrated)
+        disk_problem = self._replaced(calibrated)
         n_neutral = sum(word == NEUTRAL for word, _ in takes)
         known = said.Calibrated(
-            n_takes=len(takes) - n_neutral, n_neutral=n_neutral, kept=FOLDER in self._memory, problem=problem
+            n_takes=len(takes) - n_neutral, n_neutral=n_neutral, kept=FOLDER in self._memory, problem=disk_problem
         )
         return Answer([known], over=True)
 
