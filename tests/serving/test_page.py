@@ -331,8 +331,10 @@ def test_who_comes_back_is_told_what_is_kept_and_forgotten_is_said_only_when_it_
         page.wait_for_selector("[data-failure=not-forgotten]")
         assert error.message in page.inner_text("#failure") and page.is_visible("#calibrate .verdict")
         server.error_at_forget = None
+        assert "calibrated to you" in (page.text_content("#live [data-part=belief]") or "")
         page.click("#failure button:text-is('Try again')")
         page.wait_for_selector("#calibrate .verdict", state="hidden")
+        assert "calibrated to you" not in (page.text_content("#live [data-part=belief]") or "")
 
 
 def test_any_simulated_model_is_called_what_it_is(opened: Opened) -> None:

@@ -31,7 +31,10 @@ const connection = new Connection({
     write(link, LINK[state][1]);
   },
   onWelcome: welcomed,
-  onMessage: (message) => views.calibrate.answered(message) || session.hear(message),
+  onMessage: (message) => {
+    if (["calibrated", "forgotten"].includes(message.type)) believe(connection.welcome.model, message.type === "calibrated");
+    if (!views.calibrate.answered(message)) session.hear(message);
+  },
   onLost: (failure, again) => {
     const told = session.lost(failure, again);
     if (!told) showFailure(failure, failure.kind === "bad-version" ? () => location.reload() : () => connection.open());
@@ -50,17 +53,19 @@ function welcomed(welcome) {
   for (const name of Object.keys(views)) offer(name, offered.includes(name));
   if (collection) views.collect.describe(collection, collecting);
   if (model) views.calibrate.describe(model, welcome);
-  for (const banner of document.querySelectorAll('[data-part="belief"]')) believe(banner, model, calibrated);
+  believe(model, calibrated);
   write(part(document.querySelector("footer"), "server"), model ? `${server}, model ${model.name} (${model.method}).` : server);
   session.welcomed();
 }
 
 /** What to believe of the answers: from the first moment, and nothing softer when the server has not spoken yet. */
-function believe(banner, model, calibrated = false) {
+function believe(model, calibrated = false) {
   const text = !model || model.simulated ? SIMULATED : model.note;
-  banner.hidden = !text;
-  const lines = [text, calibrated && banner.closest("#live") ? "It is calibrated to you." : ""];
-  banner.replaceChildren(...lines.filter(Boolean).map((line) => make("p", {}, line)));
+  for (const banner of document.querySelectorAll('[data-part="belief"]')) {
+    const lines = [text, calibrated && banner.closest("#live") ? "It is calibrated to you." : ""];
+    banner.hidden = !text;
+    banner.replaceChildren(...lines.filter(Boolean).map((line) => make("p", {}, line)));
+  }
 }
 
 function offer(name, offered) {
@@ -90,7 +95,7 @@ function route({ first = false } = {}) {
   views[name].root.querySelector("h1").focus({ preventScroll: true });
 }
 
-for (const banner of document.querySelectorAll('[data-part="belief"]')) believe(banner, null);
+believe(null);
 window.addEventListener("hashchange", () => route());
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
