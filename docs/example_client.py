@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import soundfile
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.sync.client import ClientConnection, connect
 
 FRAME = 960
@@ -33,8 +33,17 @@ def send_sound(connection: ClientConnection, samples: np.ndarray, rate_hz: int, 
 
 
 def predictions(url: str, samples: np.ndarray, rate_hz: int, pace: float = 1.0) -> Iterator[dict]:
-    """Yield every prediction that a server makes of the sound."""
-    with connect(url) as connection:
+    """Yield every prediction that a server makes of the sound.
+
+    Raises:
+        SystemExit: what is wrong, in a sentence: no server, sound it cannot take, or too little for one answer.
+    """
+    try:
+        connection = connect(url)
+    except (OSError, InvalidURI, InvalidHandshake) as problem:
+        raise SystemExit(f"{url} does not answer: {problem}; start mien serve builtin first") from None
+    n_answers, window_s = 0, 0.0
+    with connection:
         connection.send(json.dumps({"type": "hello", "version": 1, "client": "example"}))
         connection.send(json.dumps({"type": "start-live", "audio": {"rate_hz": rate_hz}, "hop_s": 0.05}))
         sender: threading.Thread | None = None
@@ -42,21 +51,34 @@ def predictions(url: str, samples: np.ndarray, rate_hz: int, pace: float = 1.0) 
             for text in connection:
                 message = json.loads(text)
                 if message["type"] == "started":
+                    window_s = message["window_s"] or 0.0
                     arguments = (connection, samples, rate_hz, pace)
                     sender = threading.Thread(target=send_sound, args=arguments, daemon=True)
                     sender.start()
                 elif message["type"] == "prediction":
+                    n_answers += 1
                     yield message
                 elif message["type"] in ("error", "closing"):
                     raise SystemExit(f"{message['type']}: {message['message']}")
                 elif message["type"] == "stopped":
-                    return
+                    break
         except ConnectionClosed as closed:
             raise SystemExit(f"closed: {closed}") from None
+    if not n_answers:
+        long_s = len(samples) / rate_hz
+        raise SystemExit(
+            f"no answer came: the sound is {long_s:.2f} s long, and each answer hears {window_s:.2f} s and needs "
+            "a little more around them; record for longer"
+        )
 
 
 def main() -> None:
-    samples, rate_hz = soundfile.read(sys.argv[1], dtype="float32", always_2d=True)
+    if len(sys.argv) not in (2, 3):
+        raise SystemExit("usage: python docs/example_client.py recording.wav [ws://localhost:8000/ws]")
+    try:
+        samples, rate_hz = soundfile.read(sys.argv[1], dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError) as problem:
+        raise SystemExit(f"{sys.argv[1]} cannot be read: {problem}") from None
     url = sys.argv[2] if len(sys.argv) > 2 else "ws://localhost:8000/ws"
     for said in predictions(url, samples[:, 0], rate_hz):
         quality = " ".join(said["quality"]) or "ok"

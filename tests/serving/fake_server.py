@@ -108,7 +108,8 @@ class FakeServer:
     Args:
         address: of the page.
         said: messages of the page, parsed. frames: sound, in order.
-        predictions: (expression, probabilities, quality) in turn, one per 50 ms of sound.
+        predictions: (expression, probabilities, quality) in turn, one per 50 ms of sound. lost: numbers of those that
+            are dropped.
         take_s, rest_s, countdown_s: of the prompts. n_prompts: how many.
         problems: of the check.
         refuse: a reason with which every connection is closed after its hello.
@@ -121,6 +122,7 @@ class FakeServer:
         self.frames: list[AudioFrame] = []
         self.welcome: dict[str, Any] = {}
         self.predictions: list[tuple[str, dict[str, float], list[str]]] = []
+        self.lost: range = range(0)
         self.take_s, self.rest_s, self.countdown_s, self.neutral_s, self.n_prompts = 0.3, 0.0, 0.2, 0.0, 3
         self.changes: tuple[str, ...] = ()
         self.check_s = 0.5
@@ -130,6 +132,8 @@ class FakeServer:
         self.error_at_start: messages.Error | None = None
         self.advice = ""
         self.hold_calibration = False
+        self.calibration_problem = ""
+        self.error_at_forget: messages.Error | None = None
         self.requests: list[str] = []
         self.n_connections = 0
         self.open: list[ServerConnection] = []
@@ -223,6 +227,8 @@ class _Conversation:
             self.prompt()
         elif kind == "finish":
             self.finish()
+        elif kind == "forget":
+            self.say(self.server.error_at_forget or messages.Forgotten())
         elif kind == "stop":
             self.view = ""
             self.say(messages.Stopped())
@@ -305,7 +311,8 @@ class _Conversation:
             return
         self.say(messages.Calibrating())
         if not self.server.hold_calibration:
-            self.say(messages.Calibrated(n_takes=6, n_neutral=1))
+            asked, problem = self.server.last("start-calibrate").keep, self.server.calibration_problem
+            self.say(messages.Calibrated(n_takes=6, n_neutral=1, kept=asked and not problem, problem=problem))
 
     def hear(self, frame: AudioFrame) -> None:
         before, self.heard = self.heard, self.heard + frame.samples.size
@@ -314,7 +321,8 @@ class _Conversation:
             self.check()
         elif self.view == "live":
             for number in range(before // hop, self.heard // hop):
-                self.say(self.prediction(number, frame))
+                if number not in self.server.lost:
+                    self.say(self.prediction(number, frame))
         elif self.take is not None:
             self.in_take += frame.samples.size
             if self.in_take >= self.server.take_s * RATE_HZ:
@@ -359,7 +367,7 @@ class _Conversation:
             confidence=max(probabilities.values()),
             quality=quality,
             profile=[min(1.0, float(value)) for value in profile],
-            n_dropped_windows=0,
+            n_dropped_windows=sum(lost < number for lost in self.server.lost),
         )
 
 

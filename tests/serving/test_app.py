@@ -211,6 +211,89 @@ def test_calibration_lives_in_memory_until_it_is_forgotten(served, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page"]
 
 
+def calibrate(client, **values):
+    """Calibrate with one take, of neutral; return what is told of it."""
+    client.start("calibrate", **values)
+    client.say("take-begin", number=1)
+    client.seconds(client.hear("prompt").duration_s)
+    assert client.hear("take-done").kept
+    client.say("finish")
+    return client.hear("calibrated")
+
+
+def test_a_calibration_is_kept_only_where_the_person_says_so_and_forget_deletes_it(served, tmp_path):
+    kept = tmp_path / "kept"
+    browser = served(calibrated_folder=kept, limits=Limits(sound_burst_s=60, backlog_s=60))
+    browser.get("/")
+    with stream(browser) as socket:
+        client = Client(socket)
+        assert client.hello().keeps_calibrations
+        assert not calibrate(client).kept and not kept.exists()
+        assert calibrate(client, keep=True).kept
+        assert [path.name for path in kept.iterdir()] == ["person-001"]
+        # Another of the same person takes its place, and nobody else's.
+        (kept / "person-002").mkdir()
+        assert calibrate(client, keep=True).kept
+        assert sorted(path.name for path in kept.iterdir()) == ["person-002", "person-003"]
+    with stream(browser) as socket:
+        client = Client(socket)
+        assert client.hello().calibration_kept
+        client.say("forget")
+        assert client.hear("forgotten") and [path.name for path in kept.iterdir()] == ["person-002"]
+        assert not client.start("live").calibrated
+    with stream(browser) as socket:
+        assert not Client(socket).hello().calibration_kept
+
+
+def test_a_calibration_that_is_not_kept_takes_the_kept_one_away(served, tmp_path):
+    kept = tmp_path / "kept"
+    browser = served(calibrated_folder=kept, limits=Limits(sound_burst_s=60, backlog_s=60))
+    with stream(browser) as socket:
+        client = Client(socket)
+        client.hello()
+        assert calibrate(client, keep=True).kept
+        assert not calibrate(client).kept and not list(kept.iterdir())
+
+
+def test_a_server_that_keeps_no_calibration_says_so_where_it_is_asked_to(served):
+    with stream(served()) as socket:
+        client = Client(socket)
+        assert not client.hello().keeps_calibrations
+        wrong = client.start("calibrate", keep=True)
+        assert wrong.code is said.ErrorCode.NOT_OFFERED and "leave keep out" in wrong.message
+        client.say("start-calibrate", audio=AUDIO, keep=1)
+        assert client.closing().reason is said.CloseReason.BAD_MESSAGE
+
+
+def test_a_disk_that_cannot_keep_a_calibration_is_told_and_the_model_knows_the_person_all_the_same(served, tmp_path):
+    kept = tmp_path / "kept"
+    kept.write_text("a file where a folder should be")
+    with stream(served(calibrated_folder=kept, limits=Limits(sound_burst_s=60, backlog_s=60))) as socket:
+        client = Client(socket)
+        client.hello()
+        known = calibrate(client, keep=True)
+        assert not known.kept and "cannot be kept" in known.problem
+        assert client.start("live").calibrated
+
+
+def test_what_cannot_be_deleted_is_not_said_to_be_forgotten(served, tmp_path, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied")
+
+    kept = tmp_path / "kept"
+    with stream(served(calibrated_folder=kept, limits=Limits(sound_burst_s=60, backlog_s=60))) as socket:
+        client = Client(socket)
+        client.hello()
+        assert calibrate(client, keep=True).kept
+        with monkeypatch.context() as patched:
+            patched.setattr("mien.serving.kept_calibrations.shutil.rmtree", refuse)
+            client.say("forget")
+            wrong = client.hear("error", "forgotten")
+            assert wrong.code is said.ErrorCode.STORAGE and "person-001 cannot be deleted" in wrong.message
+        client.say("forget")
+        assert client.hear("error", "forgotten").type == "forgotten" and not list(kept.iterdir())
+
+
 def test_a_bad_calibration_take_is_asked_for_again_and_one_may_be_taken_back(served):
     with stream(served(limits=Limits(sound_burst_s=60, backlog_s=60))) as socket:
         client = Client(socket)
@@ -277,6 +360,40 @@ def test_collected_takes_are_a_study_and_a_lost_connection_resumes(served, tmp_p
         assert client.hear("collected").progress.n_done == 2
     table = load_study(study).table
     assert table["subject"].tolist() == ["001", "001"] and table["quality"].tolist() == ["ok", "ok"]
+
+
+def test_another_browser_goes_on_with_a_person_by_their_code_as_the_protocol_says(served, tmp_path):
+    protocol = Protocol(
+        expressions=("fear",), n_takes=2, n_neutral_takes=0, masks=("open",), duration_s=1.0, neutral_s=0.2
+    )
+    study = tmp_path / "study"
+    browser = served(study=study, protocol=protocol, limits=Limits(sound_burst_s=60, backlog_s=60))
+    with stream(browser) as socket:
+        client = Client(socket)
+        client.hello()
+        client.start("collect", consent=True)
+        assert record(client, client.hear("prompt")).kept
+    browser.cookies.clear()
+    with stream(browser) as socket:
+        client = Client(socket)
+        assert client.hello().collecting is None
+        assert client.start("collect", consent=True, subject="001").subject == "001"
+        prompt = client.hear("prompt")
+        assert (prompt.number, prompt.progress.n_done) == (2, 1)
+        client.say("redo")
+        assert (again := client.hear("prompt")).number == 1
+        assert record(client, again).kept
+    assert len(load_study(study).table) == 1
+
+
+@pytest.mark.parametrize("subject", ["../x", "a/b", "", "P 7", "é", "x" * 33])
+def test_no_other_name_than_letters_and_digits_reaches_the_study(served, tmp_path, subject):
+    with stream(served(study=tmp_path / "study")) as socket:
+        client = Client(socket)
+        client.hello()
+        client.say("start-collect", audio=AUDIO, consent=True, subject=subject)
+        assert client.closing().reason is said.CloseReason.BAD_MESSAGE
+    assert not list(tmp_path.glob("**/sub-*"))
 
 
 def test_two_browsers_cannot_write_one_study_at_once(served, tmp_path):

@@ -40,6 +40,48 @@ HIDE = """() => {
   document.dispatchEvent(new Event('visibilitychange'));
 }"""
 
+NOTE_LABELS = """
+const labels = new Map();
+const prototype = CanvasRenderingContext2D.prototype;
+const { scale, fillText } = prototype;
+prototype.scale = function (...args) { labels.set(this.canvas, []); return scale.apply(this, args); };
+prototype.fillText = function (text, x, y) {
+  const box = this.measureText(text);
+  labels.get(this.canvas).push({
+    text, left: x - box.actualBoundingBoxLeft, right: x + box.actualBoundingBoxRight,
+    top: y - box.actualBoundingBoxAscent, bottom: y + box.actualBoundingBoxDescent,
+  });
+  return fillText.call(this, text, x, y);
+};
+window.misplaced = () => [...labels].filter(([canvas]) => canvas.isConnected).flatMap(([canvas, all]) => {
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const outside = all.filter((a) => a.left < 0 || a.right > width || a.top < 0 || a.bottom > height);
+  const touching = all.filter((a, n) => all.slice(n + 1).some((b) =>
+    a.left < b.right + 8 && b.left < a.right + 8 && a.top < b.bottom && b.top < a.bottom));
+  return [...outside, ...touching].map(({ text }) => text);
+});
+window.labelled = () => [...labels.keys()].filter((canvas) => canvas.isConnected).length;
+"""
+"""Which labels of the charts are cut off, or nearer than 8 pixels to another."""
+
+COLUMNS = """(name) => {
+  const canvas = document.querySelector('[data-part=timeline]');
+  const pen = canvas.getContext('2d');
+  const { width, height } = canvas;
+  const pixels = pen.getImageData(0, 0, width, height).data;
+  const colour = getComputedStyle(canvas).getPropertyValue(`--${name}`);
+  const [r, g, b] = colour.match(/[0-9a-f]{2}/gi).map((hex) => parseInt(hex, 16));
+  const is = (at) => Math.abs(pixels[at] - r) + Math.abs(pixels[at + 1] - g) + Math.abs(pixels[at + 2] - b) < 12;
+  const found = [];
+  for (let x = 0; x < width; x += 1) {
+    let n = 0;
+    for (let y = 0; y < height; y += 1) n += is(4 * (y * width + x));
+    found.push(n);
+  }
+  return found;
+}"""
+"""How many pixels of an expression's colour each column of the timeline has."""
+
 Opened = Callable[..., AbstractContextManager[tuple[Any, FakeServer]]]
 
 
@@ -127,6 +169,44 @@ def test_live_shows_the_answer_and_that_people_were_simulated(opened: Opened) ->
         assert "simulated people only" in page.inner_text("#live [data-part=belief]")
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("view", ["live", "check"])
+def test_no_label_of_a_chart_is_cut_off_or_runs_into_another(opened: Opened, view: str, width: int) -> None:
+    with opened(view, TELL_48_KHZ, NOTE_LABELS) as (page, server):
+        page.set_viewport_size({"width": width, "height": 800})
+        start(page, view)
+        page.wait_for_selector("#check .verdict" if view == "check" else "#live .word:text-is('Unsure')")
+        until(page, lambda: page.evaluate("labelled()") == 2)
+        page.wait_for_timeout(200)
+        assert page.evaluate("misplaced()") == []
+
+
+def test_a_whole_hundred_percent_stands_on_one_line(opened: Opened) -> None:
+    with opened("live", predictions=[("happiness", {"happiness": 1.0, "fear": 0.0}, [])]) as (page, _):
+        start(page, "live")
+        page.wait_for_selector("#live .bars li.first .percent:text-is('100 %')")
+        share = page.locator("#live .bars li.first .percent")
+        assert share.evaluate("(it) => it.clientHeight < 2 * parseFloat(getComputedStyle(it).fontSize)")
+
+
+def test_windows_that_were_dropped_are_a_gap_in_the_timeline(opened: Opened) -> None:
+    """Two seconds of happiness, four seconds lost, happiness again: nothing is drawn over the four."""
+    shares = {name: 0.9 if name == "happiness" else 0.02 for name in EXPRESSIONS}
+    with opened("live", predictions=[("happiness", shares, [])], lost=range(40, 120)) as (page, server):
+        start(page, "live")
+        until(page, lambda: len(server.frames) > 7.5 * 50)
+        page.wait_for_timeout(200)
+        assert "80 windows skipped" in page.inner_text("#live [data-part=quality]")
+        columns = page.evaluate(COLUMNS, "happiness")
+    drawn = [x for x, n in enumerate(columns) if n > 10]  # ribbon and line
+    steps = [(after - before, before) for before, after in zip(drawn, drawn[1:], strict=False)]
+    gap, at = max(steps)
+    whole = len(columns) - 50  # about 20 s
+    assert 0.15 * whole < gap < 0.25 * whole
+    assert sum(step > 3 for step, _ in steps) == 1
+    assert not any(columns[at + 3 : at + gap - 2]), "something is drawn across the gap"
+
+
 def test_unsure_says_why_and_is_told_at_most_once_in_three_seconds(opened: Opened) -> None:
     flat = {name: 1 / 6 for name in EXPRESSIONS}
     words = [("unsure", flat, []), ("fear", flat, []), ("anger", flat, []), ("neutral", flat, [])]
@@ -204,8 +284,85 @@ def test_calibrating_ends_with_a_model_that_knows_the_person(opened: Opened) -> 
         silent(page)
         assert "knows you" in page.inner_text("#calibrate .verdict")
         assert "simulated people only" in page.inner_text("#calibrate [data-part=belief]")
-        page.click("text=Forget me")
+        assert "It learnt from 6 takes and 1 neutral one. What it learnt is not stored" in page.inner_text(
+            "#calibrate [data-part=result]"
+        )
+        assert page.is_hidden("#keep") and not server.last("start-calibrate").keep
+        page.click("button:text-is('Forget me')")
         until(page, lambda: server.said_types()[-1] == "forget")
+        page.wait_for_selector("#calibrate [data-part=before]")
+
+
+@pytest.mark.parametrize("agreed", [False, True])
+def test_where_calibrations_are_kept_the_page_asks_first_and_says_what_is_kept(opened: Opened, agreed: bool) -> None:
+    with opened("calibrate", n_prompts=1, welcome={"keeps_calibrations": True}) as (page, server):
+        page.wait_for_selector("#link[data-state=good]")
+        assert not page.is_checked("#keep")
+        assert "only if you tick the box" in page.inner_text("#calibrate [data-part=before]")
+        page.set_checked("#keep", agreed)
+        start(page, "calibrate")
+        page.wait_for_selector("#calibrate .verdict")
+        assert server.last("start-calibrate").keep is agreed
+        told = page.inner_text("#calibrate [data-part=result]")
+        assert ("is kept on this server's disk" in told) is agreed
+        assert ("is not stored" in told) is not agreed
+
+
+def test_a_disk_that_cannot_keep_a_calibration_is_told(opened: Opened) -> None:
+    problem = "the calibrated model cannot be kept: No space left on device"
+    with opened("calibrate", n_prompts=1, welcome={"keeps_calibrations": True}, calibration_problem=problem) as (
+        page,
+        _,
+    ):
+        page.check("#keep")
+        start(page, "calibrate")
+        page.wait_for_selector("#calibrate .verdict")
+        told = page.inner_text("#calibrate [data-part=result]")
+        assert "is not stored" in told and problem in told
+
+
+def test_who_comes_back_is_told_what_is_kept_and_forgotten_is_said_only_when_it_is(opened: Opened) -> None:
+    error = messages.Error(code=messages.ErrorCode.STORAGE, message="person-001 cannot be deleted: Permission denied")
+    known = {"keeps_calibrations": True, "calibrated": True, "calibration_kept": True}
+    with opened("calibrate", welcome=known, error_at_forget=error) as (page, server):
+        page.wait_for_selector("#calibrate .verdict")
+        assert "is kept on this server's disk" in page.inner_text("#calibrate [data-part=result]")
+        page.click("button:text-is('Forget me')")
+        page.wait_for_selector("[data-failure=not-forgotten]")
+        assert error.message in page.inner_text("#failure") and page.is_visible("#calibrate .verdict")
+        server.error_at_forget = None
+        assert "calibrated to you" in (page.text_content("#live [data-part=belief]") or "")
+        page.click("#failure button:text-is('Try again')")
+        page.wait_for_selector("#calibrate .verdict", state="hidden")
+        assert "calibrated to you" not in (page.text_content("#live [data-part=belief]") or "")
+
+
+def test_any_simulated_model_is_called_what_it_is(opened: Opened) -> None:
+    model = messages.Model(
+        name="mine", method="svm", expressions=EXPRESSIONS, simulated=True, calibrates=True, note="Learnt from people."
+    )
+    with opened("live", welcome={"model": model}) as (page, _):
+        page.wait_for_selector("#link[data-state=good]")
+        told = page.inner_text("#live [data-part=belief]")
+        assert told.startswith("This model has learnt from simulated people only")
+
+
+def test_a_short_collection_takes_a_minute_and_a_code_is_told_to_let_whoever_types_it_go_on(opened: Opened) -> None:
+    collection = messages.Collection(
+        study="s",
+        protocol="p",
+        consent="",
+        expressions=EXPRESSIONS,
+        n_takes=1,
+        duration_s=1.0,
+        masks=[],
+        places=[],
+        keep_audible=False,
+    )
+    with opened("collect", welcome={"collection": collection}) as (page, _):
+        page.wait_for_selector("#link[data-state=good]")
+        assert "1 take of 1 second, about 1 minute in all" in page.inner_text("#collect [data-part=lead]")
+        assert "Whoever types the code" in page.inner_text("#collect-subject-hint")
 
 
 SELDOM = [pytest.param(r, marks=pytest.mark.slow) for r in ("replaced", "session-over", "silence", "bad-version")]

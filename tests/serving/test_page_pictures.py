@@ -161,6 +161,23 @@ def calibrated(page: Any, server: FakeServer) -> None:
     page.wait_for_selector("#calibrate .verdict")
 
 
+def keeping(page: Any, server: FakeServer) -> None:
+    server.welcome = {"keeps_calibrations": True}
+    page.reload()
+    page.wait_for_selector("#keep")
+
+
+def kept(page: Any, server: FakeServer) -> None:
+    keeping(page, server)
+    page.check("#keep")
+    calibrated(page, server)
+
+
+def gaps(page: Any, server: FakeServer) -> None:
+    server.lost = range(50, 100)
+    listening(page, server)
+
+
 def lost(page: Any, server: FakeServer) -> None:
     server.predictions = story()
     start(page, "live")
@@ -188,12 +205,15 @@ SCENES: list[tuple[str, str, Callable[[Any, FakeServer], None]]] = [
     ("live", "before", before("live")),
     ("live", "running", listening),
     ("live", "noisy", noisy),
+    ("live", "gaps", gaps),
     ("live", "lost", lost),
     ("live", "busy", busy),
     ("calibrate", "before", before("calibrate")),
     ("calibrate", "take", calibrating),
     ("calibrate", "learning", learning),
     ("calibrate", "done", calibrated),
+    ("calibrate", "keeping", keeping),
+    ("calibrate", "kept", kept),
 ]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from serving_fakes import settings
 
 for name in ("fastapi", "uvicorn", "websockets"):
@@ -15,6 +16,7 @@ from real_server import running  # noqa: E402
 
 from mien.serving import messages as said  # noqa: E402
 from mien.serving.limits import Limits  # noqa: E402
+from mien.serving.server import listening_socket  # noqa: E402
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "protocol.md").read_text(encoding="utf-8")
@@ -47,10 +49,15 @@ def test_the_limits_that_are_told_are_those_that_are_kept():
     assert f"sent for {limits.stall_s:g} s" in TEXT
 
 
-def test_the_example_client_recognises(tmp_path):
+@pytest.fixture(scope="module")
+def client():
     spec = importlib.util.spec_from_file_location("example_client", DOCS / "example_client.py")
     client = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(client)
+    return client
+
+
+def test_the_example_client_recognises(client, tmp_path):
     sound = np.concatenate([np.full(24_000, 0.1), np.full(24_000, 0.9)])
     with running(settings(tmp_path)) as port:
         heard = list(client.predictions(f"ws://127.0.0.1:{port}/ws", sound, 48_000, pace=0.2))
@@ -58,6 +65,31 @@ def test_the_example_client_recognises(tmp_path):
             list(client.predictions(f"ws://127.0.0.1:{port}/ws", sound, 44_100))
     assert heard[0]["expression"] == "fear" and heard[-1]["expression"] == "happiness"
     assert len(heard) + heard[-1]["n_dropped_windows"] == 20
+
+
+def test_the_example_client_says_where_sound_is_too_short_for_an_answer(client, tmp_path):
+    with running(settings(tmp_path)) as port:
+        heard = client.predictions(f"ws://127.0.0.1:{port}/ws", np.full(2_000, 0.1), 48_000)
+        with pytest.raises(SystemExit, match="no answer came: the sound is 0.04 s long, and each answer hears 0.50 s"):
+            list(heard)
+
+
+def test_the_example_client_says_in_a_sentence_what_is_missing(client, tmp_path, monkeypatch):
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["example_client.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            client.main()
+        return stopped.value.code
+
+    assert run().startswith("usage: python docs/example_client.py recording.wav")
+    assert "cannot be read" in run(tmp_path / "none.wav")
+    (tmp_path / "text.wav").write_text("no sound")
+    assert "cannot be read" in run(tmp_path / "text.wav")
+    soundfile.write(tmp_path / "take.wav", np.zeros(4_800), 48_000)
+    with listening_socket("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    assert "start mien serve" in run(tmp_path / "take.wav", f"ws://127.0.0.1:{port}/ws")
+    assert "does not answer" in run(tmp_path / "take.wav", "localhost")
 
 
 def test_no_link_of_it_leads_out():

@@ -18,6 +18,7 @@ from mien.serving import messages as said
 from mien.serving.audio_frames import AudioFrame
 from mien.serving.calibration import calibrate_in_memory
 from mien.serving.emissions import sounds_of
+from mien.serving.kept_calibrations import FOLDER, keep
 from mien.serving.live_view import MOST_ANSWERS, LiveView
 from mien.serving.settings import Settings, analysed, live_session
 from mien.serving.take_recorder import TakeRecorder, judge_take
@@ -107,6 +108,16 @@ def test_a_person_is_learnt_in_memory(neutral):
     assert model.training.calibrated_takes == 0 and (known.neutral is not None) == (neutral == "clip")
     found = known.predict_proba(echo(60, -1.0))
     assert np.isfinite(found["confidence"]).all()
+
+
+def test_a_kept_calibration_is_a_model_like_any_other(tmp_path):
+    takes = [("neutral", echo(50)), ("anger", echo(51, -1.0)), ("fear", echo(52, 1.0))]
+    known, memory = calibrate_in_memory(taught("take"), takes), {}
+    keep(known, tmp_path / "kept", memory)
+    loaded = Recognizer.load(memory[FOLDER])
+    assert loaded.training == known.training
+    take = echo(60, -1.0)
+    np.testing.assert_allclose(loaded.predict_proba(take)["confidence"], known.predict_proba(take)["confidence"])
 
 
 def test_a_person_who_showed_nothing_that_was_learnt_is_told():

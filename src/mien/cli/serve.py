@@ -36,7 +36,7 @@ def serve(
     ] = False,
     calibrated: Annotated[
         Path | None,
-        typer.Option("--calibrated", metavar="DIR", help="Keep calibrated models here; else in memory only."),
+        typer.Option("--calibrated", metavar="DIR", help="Keep calibrated models here, of who agrees; else none."),
     ] = None,
     as_json: Json = False,
 ) -> None:

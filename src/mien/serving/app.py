@@ -19,6 +19,7 @@ from mien.serving.check_view import CheckView
 from mien.serving.collect_view import CollectView, collection_of, collection_told
 from mien.serving.connection import Connection, Pools
 from mien.serving.emissions import Sound, sounds_of
+from mien.serving.kept_calibrations import FOLDER
 from mien.serving.live_view import LiveView
 from mien.serving.page_files import page_files
 from mien.serving.security import Guard
@@ -165,6 +166,8 @@ def make_app(settings: Settings, clock: Callable[[], float] = time.monotonic) ->
             resumed=session.n_streams > 1,
             calibrated="calibrated" in session.memory,
             collecting=session.memory.get("collecting"),
+            keeps_calibrations=settings.calibrated_folder is not None,
+            calibration_kept=FOLDER in session.memory,
         )
 
     def make_view(start: Any, memory: dict[str, Any]) -> View:

@@ -9,8 +9,9 @@ from mien.labels import NEUTRAL
 from mien.recording import Recording
 from mien.serving import messages as said
 from mien.serving.audio_frames import AudioFrame
+from mien.serving.kept_calibrations import CALIBRATED, FOLDER, forget, keep
 from mien.serving.take_recorder import TakeRecorder
-from mien.serving.views import Answer, error_of, not_now, warnings_of
+from mien.serving.views import Answer, NotOffered, error_of, not_now, warnings_of
 
 DURATION_S = 3.0
 NEUTRAL_S = 0.5
@@ -29,8 +30,8 @@ class CalibrateView:
         recognizer: the model as it was loaded.
         calibrate: makes the one that knows the person, of (expression, take) pairs.
         judge: says what is wrong with a take: words, and one sentence.
-        memory: of the browser's session; the calibrated model is kept there as "calibrated".
-        folder: where calibrated models are kept, too; None keeps none.
+        memory: of the browser's session; the calibrated model is there as "calibrated".
+        folder: where it is kept on disk, too, where the person asks for it; None keeps none.
     """
 
     def __init__(
@@ -56,11 +57,21 @@ class CalibrateView:
         return self._asked_for[len(self._takes)] if len(self._takes) < len(self._asked_for) else None
 
     def begin(self) -> Answer:
+        """Return what begins it.
+
+        Raises:
+            NotOffered: it is to be kept, and this server keeps none.
+        """
+        if self._start.keep and self._folder is None:
+            raise NotOffered(
+                "the calibration was to be kept; this server keeps none: leave keep out, or start the server with "
+                "--calibrated DIR"
+            )
         started = said.Started(
             view="calibrate",
             emission=self._emission,
             expressions=self._asked_for,
-            calibrated="calibrated" in self._memory,
+            calibrated=CALIBRATED in self._memory,
             warnings=warnings_of(self._start.audio),
         )
         return self._asked(Answer([started]))
@@ -116,15 +127,24 @@ class CalibrateView:
             calibrated = self._calibrate(self._recognizer, takes)
         except MienError as problem:
             return Answer([error_of(problem)], over=True)
-        self._memory["calibrated"] = calibrated
-        told: list[Any] = []
-        if self._folder is not None:
-            try:
-                calibrated.save(_new_folder(self._folder))
-            except MienError as problem:
-                told.append(error_of(problem))
+        disk_problem = self._replaced(calibrated)
         n_neutral = sum(word == NEUTRAL for word, _ in takes)
-        return Answer([*told, said.Calibrated(n_takes=len(takes) - n_neutral, n_neutral=n_neutral)], over=True)
+        known = said.Calibrated(
+            n_takes=len(takes) - n_neutral, n_neutral=n_neutral, kept=FOLDER in self._memory, problem=disk_problem
+        )
+        return Answer([known], over=True)
+
+    def _replaced(self, calibrated: Any) -> str:
+        """Put a calibrated model in the place of the one before; return what went wrong on the disk, or nothing."""
+        problem = ""
+        try:
+            forget(self._memory)
+            if self._start.keep and self._folder is not None:
+                keep(calibrated, self._folder, self._memory)
+        except MienError as error:
+            problem = str(error)
+        self._memory[CALIBRATED] = calibrated
+        return problem
 
     def told(self, message: said.ClientMessage) -> Answer:
         if isinstance(message, said.TakeBegin):
@@ -157,9 +177,3 @@ class CalibrateView:
     def end(self) -> None:
         self._recorder.cancel()
         self._takes.clear()
-
-
-def _new_folder(folder: Path) -> Path:
-    """Return a folder for the next person's model; its name is the server's own."""
-    numbers = [int(path.name[7:]) for path in folder.glob("person-*") if path.name[7:].isdigit()]
-    return folder / f"person-{max(numbers, default=0) + 1:03d}"

@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from mien.errors import MessageError, MienError
 from mien.serving import messages as said
 from mien.serving.audio_frames import AudioFrame, FrameOrder, parse_frame
+from mien.serving.kept_calibrations import forgotten
 from mien.serving.limits import Allowance, Limits
 from mien.serving.tokens import Session
 from mien.serving.views import Answer, View, error_of
@@ -258,8 +259,7 @@ class Connection:
             await self._leave_view()
             return self._send(said.Stopped())
         if isinstance(message, said.Forget):
-            self._session.memory.pop("calibrated", None)
-            return self._send(said.Forgotten())
+            return await self._answer(lambda: forgotten(self._session.memory), slow=True)
         view = self._view
         if view is None:
             wrong = f"{message.type}: no view has begun; say start-live, start-check, ... first"

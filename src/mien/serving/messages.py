@@ -158,12 +158,18 @@ class StartCollect(_Message):
 class StartCalibrate(_Message):
     """Begin to let the model know this person; answered by `Started` and the first `Prompt`.
 
-    Nothing of it is stored: takes and the calibrated model live in memory until the session ends.
+    Takes are never stored, and what was learnt from them lives in memory until the session ends, unless `keep` is said.
+
+    Args:
+        takes_each: of each expression; one neutral take comes first.
+        keep: that the person agrees that the calibrated model is stored on the server's disk, too, also after the
+            session; only where `Welcome.keeps_calibrations`.
     """
 
     type: Literal["start-calibrate"] = "start-calibrate"
     audio: AudioSettings
     takes_each: Annotated[int, Field(ge=1, le=4)] = 1
+    keep: bool = False
 
 
 class TakeBegin(_Message):
@@ -198,7 +204,10 @@ class Finish(_Message):
 
 
 class Forget(_Message):
-    """Forget the calibration of this session: the next `StartLive` is answered by the model as it was loaded."""
+    """Forget the calibration of this session, and delete what of it is kept: answered by `Forgotten`.
+
+    The next `StartLive` is answered by the model as it was loaded.
+    """
 
     type: Literal["forget"] = "forget"
 
@@ -283,6 +292,9 @@ class Welcome(_Message):
         views: which of the four this server offers.
         resumed: this browser was here before and its session goes on: `calibrated` and `collecting` say with what.
         collecting: the subject whose session can be gone on with by the same `StartCollect`, or None.
+        keeps_calibrations: a calibrated model is stored on the server's disk where `StartCalibrate.keep` says so; ask
+            the person first.
+        calibration_kept: one of this session is there, until `Forget`.
     """
 
     type: Literal["welcome"] = "welcome"
@@ -295,6 +307,8 @@ class Welcome(_Message):
     resumed: bool = False
     calibrated: bool = False
     collecting: str | None = None
+    keeps_calibrations: bool = False
+    calibration_kept: bool = False
 
 
 class Emission(_Message):
@@ -441,11 +455,19 @@ class Calibrating(_Message):
 
 
 class Calibrated(_Message):
-    """The model knows the person: `StartLive` now answers with it."""
+    """The model knows the person: `StartLive` now answers with it. It takes the place of the one before.
+
+    Args:
+        n_takes, n_neutral: what it learnt from.
+        kept: it is on the server's disk, until `Forget`.
+        problem: what the disk could not do, in a sentence; empty where all is well.
+    """
 
     type: Literal["calibrated"] = "calibrated"
     n_takes: int
     n_neutral: int
+    kept: bool = False
+    problem: str = ""
 
 
 class CheckResult(_Message):
@@ -483,7 +505,7 @@ class Stopped(_Message):
 
 
 class Forgotten(_Message):
-    """The calibration is forgotten."""
+    """The calibration is forgotten, and deleted where it was kept."""
 
     type: Literal["forgotten"] = "forgotten"
 

@@ -64,7 +64,7 @@ class Settings:
         model_note: what a person must know of it.
         study: the folder to collect into; None does not offer to collect.
         protocol: of the collection; None is FacER's. keep_audible: store speech too.
-        calibrated_folder: where calibrated models are kept; None keeps them in memory only.
+        calibrated_folder: where calibrated models of who agrees are kept; None keeps them in memory only.
         https: whether it is served over TLS. needs_token: whether a link's token is needed, as on a network.
         names: by which it may be addressed.
         level: amplitude of what live and check emit, full scale 1.

@@ -16,7 +16,7 @@ const NOT_OFFERED = {
   live: "This server has no model to recognise with. To recognise, start it with one: mien serve builtin.",
   calibrate: "This server has no model that can learn a person. Start it with one that can: mien serve builtin.",
 };
-const SIMULATED = "The built-in model has learnt from simulated people only. How well it reads real faces is not known: take its answers as a demonstration.";
+const SIMULATED = "This model has learnt from simulated people only. How well it reads real faces is not known: take its answers as a demonstration.";
 const LINK = {
   connecting: ["", "Connecting"],
   connected: ["good", "Connected"],
@@ -31,7 +31,10 @@ const connection = new Connection({
     write(link, LINK[state][1]);
   },
   onWelcome: welcomed,
-  onMessage: (message) => session.hear(message),
+  onMessage: (message) => {
+    if (["calibrated", "forgotten"].includes(message.type)) believe(connection.welcome.model, message.type === "calibrated");
+    if (!views.calibrate.answered(message)) session.hear(message);
+  },
   onLost: (failure, again) => {
     const told = session.lost(failure, again);
     if (!told) showFailure(failure, failure.kind === "bad-version" ? () => location.reload() : () => connection.open());
@@ -49,18 +52,20 @@ function welcomed(welcome) {
   const { views: offered, model, collection, collecting, calibrated, server } = welcome;
   for (const name of Object.keys(views)) offer(name, offered.includes(name));
   if (collection) views.collect.describe(collection, collecting);
-  if (model) views.calibrate.describe(model, calibrated);
-  for (const banner of document.querySelectorAll('[data-part="belief"]')) believe(banner, model, calibrated);
+  if (model) views.calibrate.describe(model, welcome);
+  believe(model, calibrated);
   write(part(document.querySelector("footer"), "server"), model ? `${server}, model ${model.name} (${model.method}).` : server);
   session.welcomed();
 }
 
 /** What to believe of the answers: from the first moment, and nothing softer when the server has not spoken yet. */
-function believe(banner, model, calibrated = false) {
+function believe(model, calibrated = false) {
   const text = !model || model.simulated ? SIMULATED : model.note;
-  banner.hidden = !text;
-  const lines = [text, calibrated && banner.closest("#live") ? "It is calibrated to you." : ""];
-  banner.replaceChildren(...lines.filter(Boolean).map((line) => make("p", {}, line)));
+  for (const banner of document.querySelectorAll('[data-part="belief"]')) {
+    const lines = [text, calibrated && banner.closest("#live") ? "It is calibrated to you." : ""];
+    banner.hidden = !text;
+    banner.replaceChildren(...lines.filter(Boolean).map((line) => make("p", {}, line)));
+  }
 }
 
 function offer(name, offered) {
@@ -90,7 +95,7 @@ function route({ first = false } = {}) {
   views[name].root.querySelector("h1").focus({ preventScroll: true });
 }
 
-for (const banner of document.querySelectorAll('[data-part="belief"]')) believe(banner, null);
+believe(null);
 window.addEventListener("hashchange", () => route());
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();

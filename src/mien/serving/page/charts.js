@@ -2,6 +2,7 @@
 
 const SPAN_S = 20;
 const RIBBON = 16;
+const KHZ_LABEL = 24; // so wide is the label of a band, with room beside it
 
 class Chart {
   #asked = 0;
@@ -57,29 +58,42 @@ function label(pen, text, x, y, colour, align = "left") {
   pen.fillText(text, x, y);
 }
 
-/** Probabilities over the last 20 seconds, and below them the answers as a ribbon. */
+/** Where the drawing begins, so that these labels of its lines have room before it. */
+const besides = (pen, texts) => Math.ceil(Math.max(...texts.map((text) => pen.measureText(text).width))) + 8;
+
+/** Probabilities over the last 20 seconds, and below them the answers as a ribbon; what was not answered stays empty in both. */
 export class Timeline extends Chart {
   #rows = [];
+  #hop = 0;
+  #dropped = 0;
 
-  clear() {
+  /** Begin anew, with the seconds from one answer to the next. */
+  clear(hop) {
     this.#rows = [];
+    this.#hop = hop;
+    this.#dropped = 0;
     this.redraw();
   }
 
-  add({ time_s: time, probabilities, expression }) {
-    this.#rows.push({ time, probabilities, expression });
+  /** An answer holds for one hop; the one after dropped windows does not reach back over them. */
+  add({ time_s: time, probabilities, expression, n_dropped_windows: dropped }) {
+    const last = this.#rows.at(-1);
+    const joined = last !== undefined && dropped === this.#dropped && time - last.time < 2 * this.#hop;
+    this.#dropped = dropped;
+    this.#rows.push({ from: joined ? last.time : time - this.#hop, time, joined, probabilities, expression });
     while (this.#rows[0].time < time - SPAN_S) this.#rows.shift();
     this.redraw();
   }
 
   draw(pen, width, height, colour) {
-    const left = 38, right = width - 4, top = 8, low = height - RIBBON - 30;
+    const shares = [0, 0.5, 1].map((share) => [share, `${100 * share} %`]);
+    const left = besides(pen, shares.map(([, text]) => text)), right = width - 4, top = 8, low = height - RIBBON - 30;
     const end = this.#rows.at(-1)?.time ?? 0;
     const x = (time) => right - ((end - time) / SPAN_S) * (right - left);
     const y = (share) => low - share * (low - top);
-    for (const share of [0, 0.5, 1]) {
+    for (const [share, text] of shares) {
       rule(pen, y(share), left, right, colour("line"));
-      label(pen, `${100 * share} %`, left - 6, y(share), colour("muted"), "right");
+      label(pen, text, left - 6, y(share), colour("muted"), "right");
     }
     for (const [text, place, align] of [["20 s ago", left, "left"], ["10 s", (left + right) / 2, "center"], ["now", right, "right"]]) {
       label(pen, text, place, height - 8, colour("muted"), align);
@@ -92,7 +106,11 @@ export class Timeline extends Chart {
       pen.strokeStyle = colour(name);
       pen.lineWidth = name === names.at(-1) ? 3 : 1.5;
       pen.beginPath();
-      this.#rows.forEach((row, n) => pen[n ? "lineTo" : "moveTo"](x(row.time), y(row.probabilities[name] ?? 0)));
+      for (const { from, time, joined, probabilities } of this.#rows) {
+        const level = y(probabilities[name] ?? 0);
+        if (!joined) pen.moveTo(Math.max(left, x(from)), level);
+        pen.lineTo(x(time), level);
+      }
       pen.stroke();
     }
     this.#ribbon(pen, x, left, right, height - RIBBON - 20, colour);
@@ -101,13 +119,12 @@ export class Timeline extends Chart {
   #ribbon(pen, x, left, right, top, colour) {
     pen.fillStyle = colour("soft");
     pen.fillRect(left, top, right - left, RIBBON);
-    this.#rows.forEach((row, n) => {
-      const from = n ? x(this.#rows[n - 1].time) : Math.max(left, x(row.time) - 2);
-      const to = x(row.time);
+    for (const row of this.#rows) {
+      const from = Math.max(left, x(row.from)), to = x(row.time);
       pen.fillStyle = colour(row.expression);
       if (row.expression !== "unsure") pen.fillRect(from, top, to - from + 0.5, RIBBON);
       else for (let at = Math.ceil(from / 4) * 4; at < to; at += 4) pen.fillRect(at, top, 1.5, RIBBON);
-    });
+    }
   }
 }
 
@@ -167,7 +184,7 @@ export class Bands extends Chart {
   }
 
   draw(pen, width, height, colour) {
-    const left = 46, right = width - 4, top = 10, low = height - 40;
+    const left = besides(pen, ["-20 dB", "100 dB"]), right = width - 10, top = 10, low = height - 40;
     const lowest = Math.min(0, ...this.#bands.map((band) => band.snr_db ?? 0));
     const most = Math.max(60, ...this.#bands.map((band) => band.snr_db ?? 0));
     const from = this.#bands[0].low_hz, to = this.#bands.at(-1).high_hz;
@@ -180,9 +197,12 @@ export class Bands extends Chart {
       label(pen, `${db} dB`, left - 6, y(db), colour("muted"), "right");
     }
     const bar = (right - left) / this.#bands.length;
+    const every = Math.ceil(KHZ_LABEL / bar);
+    [...this.#bands.map((band) => band.low_hz), to].forEach((hz, n) => {
+      if (n % every === 0) label(pen, `${hz / 1000}`, x(hz), height - 28, colour("muted"), "center");
+    });
     for (const band of this.#bands) {
       const middle = x((band.low_hz + band.high_hz) / 2);
-      label(pen, `${band.low_hz / 1000}`, x(band.low_hz), height - 28, colour("muted"), "center");
       if (band.snr_db === null || band.snr_db === undefined) {
         label(pen, "?", middle, low - 10, colour("muted"), "center");
         continue;
@@ -190,7 +210,6 @@ export class Bands extends Chart {
       pen.fillStyle = colour(band.snr_db >= this.#needed ? "accent" : "bad-line");
       pen.fillRect(middle - bar * 0.32, Math.min(y(band.snr_db), y(0)), bar * 0.64, Math.max(1.5, Math.abs(y(0) - y(band.snr_db))));
     }
-    label(pen, `${to / 1000}`, right, height - 28, colour("muted"), "right");
     label(pen, "frequency, kHz", (left + right) / 2, height - 9, colour("muted"), "center");
     rule(pen, y(this.#needed), left, right, colour("ink"), [5, 4]);
   }
@@ -208,7 +227,7 @@ export class Response extends Chart {
   }
 
   draw(pen, width, height, colour) {
-    const left = 46, right = width - 4, top = 8, low = height - 22;
+    const left = besides(pen, ["-60 dB"]), right = width - 24, top = 8, low = height - 26;
     const [most, least] = [10, -60];
     const x = (hz) => left + (hz / 24_000) * (right - left);
     const y = (db) => low - ((Math.min(most, Math.max(least, db)) - least) / (most - least)) * (low - top);
@@ -218,7 +237,7 @@ export class Response extends Chart {
       rule(pen, y(db), left, right, colour("line"));
       label(pen, `${db} dB`, left - 6, y(db), colour("muted"), "right");
     }
-    for (const khz of [0, 6, 12, 18, 24]) label(pen, `${khz} kHz`, x(1000 * khz), height - 9, colour("muted"), khz ? (khz < 24 ? "center" : "right") : "left");
+    for (const khz of [0, 6, 12, 18, 24]) label(pen, `${khz} kHz`, x(1000 * khz), height - 9, colour("muted"), "center");
     pen.beginPath();
     this.#points.forEach(([hz, db], n) => pen[n ? "lineTo" : "moveTo"](x(hz), y(db)));
     pen.strokeStyle = colour("accent");

@@ -17,6 +17,9 @@ export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Say how many there are of something: "1 take", "2 takes". */
+export const counted = (n, thing) => `${n} ${thing}${n === 1 ? "" : "s"}`;
+
 export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
 
 const QUIET_MS = 3000;

@@ -133,6 +133,12 @@ export const FAILURES = {
     button: "Try again",
   },
   server: { title: "That did not work", text: "", todo: "", button: "Try again" },
+  "not-forgotten": {
+    title: "What was learnt of you is not forgotten yet",
+    text: "",
+    todo: "Try again, or ask who runs this server.",
+    button: "Try again",
+  },
   warning: { title: "Mind this", text: "", todo: "", warn: true },
   "no-sound": {
     title: "The sound to play could not be loaded",

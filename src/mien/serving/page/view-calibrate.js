@@ -1,6 +1,7 @@
 // Calibration: a neutral face and a take of each expression, and the model knows this person.
 
-import { announce, drawChips, make, part } from "./dom.js";
+import { announce, counted, drawChips, make, part } from "./dom.js";
+import { clearFailure, Failure, showFailure } from "./failures.js";
 import { Stage } from "./stage.js";
 
 export class CalibrateView {
@@ -9,20 +10,27 @@ export class CalibrateView {
   constructor(root, session) {
     this.root = root;
     this.session = session;
-    this.parts = Object.fromEntries(["before", "chips", "result"].map((name) => [name, part(root, name)]));
+    this.parts = Object.fromEntries(["before", "chips", "keeping", "result", "unless"].map((name) => [name, part(root, name)]));
     this.stage = new Stage(part(root, "stage"), (message) => session.say(message), { finish: "Learn from these" });
+    this.keep = root.querySelector("#keep");
+    this.forgetting = false;
     root.querySelector("[data-start]").addEventListener("click", () => session.start(this));
   }
 
-  /** The model that will learn, and whether it already knows this person. */
-  describe(model, calibrated) {
+  /** The model that will learn; whether it already knows this person, and whether the server keeps, or could keep, what it learnt. */
+  describe(model, { calibrated, calibration_kept: kept, keeps_calibrations: keeps }) {
     const asked = ["neutral", ...model.expressions.filter((name) => name !== "neutral")];
     drawChips(this.parts.chips, asked);
-    if (calibrated && this.parts.result.hidden && this.session.view !== this) this.#known("The model knows you", "It was calibrated in this session.");
+    this.parts.keeping.hidden = this.parts.unless.hidden = !keeps;
+    this.forgetting = false;
+    if (this.session.view === this) return;
+    if (!calibrated && !kept) this.#unknown();
+    else if (this.parts.result.hidden) this.#known(calibrated ? "The model knows you" : "What was learnt of you is still kept", `It was calibrated in this session. ${whereKept(kept)}`);
   }
 
   request(audio) {
-    return { type: "start-calibrate", audio };
+    const keep = !this.parts.keeping.hidden && this.keep.checked;
+    return { type: "start-calibrate", audio, ...(keep ? { keep } : {}) };
   }
 
   begun() {
@@ -40,9 +48,10 @@ export class CalibrateView {
     if (message.type === "calibrating") this.#learning();
     if (message.type !== "calibrated") return;
     this.session.stop();
-    const { n_takes: takes, n_neutral: neutral } = message;
+    const { n_takes: takes, n_neutral: neutral, kept, problem } = message;
     this.parts.before.hidden = true;
-    this.#known("The model knows you", `It learnt from ${takes} takes and ${neutral} neutral ${neutral === 1 ? "one" : "ones"}, and forgets them when the session ends.`);
+    const learnt = `It learnt from ${counted(takes, "take")} and ${neutral} neutral ${neutral === 1 ? "one" : "ones"}.`;
+    this.#known("The model knows you", [learnt, whereKept(kept), problem].filter(Boolean).join(" "));
     this.parts.result.querySelector("h2").focus({ preventScroll: true });
     announce("The model knows you.", { now: true });
   }
@@ -61,15 +70,39 @@ export class CalibrateView {
     announce("Learning.", { now: true });
   }
 
+  /** The server's answer to Forget me, if this is one: only then is it said. */
+  answered({ type, message }) {
+    if (!this.forgetting || !["forgotten", "error"].includes(type)) return false;
+    this.forgetting = false;
+    if (type === "error") {
+      this.#notForgotten(message);
+      return true;
+    }
+    this.keep.checked = false;
+    this.#unknown();
+    this.root.querySelector("h1").focus({ preventScroll: true });
+    announce("Forgotten. The model is as it was loaded.", { now: true });
+    return true;
+  }
+
+  #forget() {
+    clearFailure("not-forgotten");
+    this.forgetting = this.session.say({ type: "forget" });
+    if (!this.forgetting) this.#notForgotten("The server is not connected.");
+  }
+
+  #notForgotten(why) {
+    showFailure(new Failure("not-forgotten", why), () => this.#forget());
+  }
+
+  #unknown() {
+    this.parts.result.hidden = true;
+    this.parts.before.hidden = false;
+  }
+
   #known(title, text) {
     const forget = make("button", { type: "button" }, "Forget me");
-    forget.addEventListener("click", () => {
-      this.session.say({ type: "forget" });
-      this.parts.result.hidden = true;
-      this.parts.before.hidden = false;
-      this.root.querySelector("h1").focus({ preventScroll: true });
-      announce("Forgotten. The model is as it was loaded.", { now: true });
-    });
+    forget.addEventListener("click", () => this.#forget());
     this.parts.result.replaceChildren(
       make("p", { class: "pill", "data-state": "good" }, "Calibrated"),
       make("h2", { class: "verdict", tabindex: "-1" }, title), make("p", {}, text),
@@ -77,3 +110,7 @@ export class CalibrateView {
     this.parts.result.hidden = false;
   }
 }
+
+const whereKept = (kept) => kept
+  ? "What it learnt is kept on this server's disk, also after this session; “Forget me” deletes it while the session lasts."
+  : "What it learnt is not stored: it is forgotten when the session ends.";

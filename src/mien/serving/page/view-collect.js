@@ -1,6 +1,6 @@
 // Guided collection: who, consent, then one take after the other.
 
-import { announce, drawChips, make, part, write } from "./dom.js";
+import { announce, counted, drawChips, make, part, write } from "./dom.js";
 import { Stage } from "./stage.js";
 
 const COUNTDOWN_S = 4; // from one take to the next, for a guess at how long it all takes
@@ -31,7 +31,7 @@ export class CollectView {
     const { study, protocol, expressions, n_takes: takes, duration_s: duration, masks, places, consent, keep_audible: audible } = collection;
     const varied = [masks.length > 1 ? "with and without a mask" : "", places.length > 1 ? `in ${places.length} places` : ""].filter(Boolean).join(", ");
     const minutes = Math.max(1, Math.round((takes * (duration + COUNTDOWN_S)) / 60));
-    write(this.parts.lead, `For the study “${study}” (protocol ${protocol}): ${takes} takes of ${duration} seconds${varied ? `, ${varied}` : ""}, about ${minutes} minutes in all. Pause, redo or stop when you like: what is done stays done.`);
+    write(this.parts.lead, `For the study “${study}” (protocol ${protocol}): ${counted(takes, "take")} of ${counted(duration, "second")}${varied ? `, ${varied}` : ""}, about ${counted(minutes, "minute")} in all. Pause, redo or stop when you like: what is done stays done.`);
     drawChips(this.parts.chips, expressions);
     write(this.parts.consent, consent);
     write(this.parts.kept, audible ? "This study stores all sound of a take, speech too. Nothing is kept between takes." : "No speech is kept, and nothing between takes.");
@@ -94,7 +94,7 @@ export class CollectView {
       "aria-describedby": "collect-subject-hint collect-subject-fault", value: going ?? "" });
     const fault = make("p", { class: "fault", id: "collect-subject-fault", hidden: true }, "Letters and digits only, without spaces; no names.");
     input.addEventListener("input", () => this.#fault(input, fault, false));
-    const hint = going ? `${going} is not finished: leave it to go on.` : "A code of letters and digits, not a name. Empty: the next free number.";
+    const hint = going ? `${going} is not finished: leave it to go on.` : "A code of letters and digits, not a name. Empty: the next free number. Whoever types the code of a person who is not finished goes on with them.";
     return make("div", {}, make("label", { for: "collect-subject" }, "Person", make("span", { class: "hint", id: "collect-subject-hint" }, hint)), input, fault);
   }
 

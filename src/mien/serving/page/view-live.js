@@ -1,6 +1,6 @@
 // Live recognition: the answer, how probable each is, the last seconds, and the echo itself.
 
-import { announce, capital, drawFace, make, part, write } from "./dom.js";
+import { announce, capital, counted, drawFace, make, part, write } from "./dom.js";
 import { Profile, Timeline } from "./charts.js";
 import { qualityInWords } from "./stage.js";
 
@@ -31,7 +31,7 @@ export class LiveView {
     this.parts.before.hidden = true;
     this.parts.running.hidden = false;
     this.parts.running.scrollIntoView({ block: "nearest" });
-    this.timeline.clear();
+    this.timeline.clear(hop ?? HOP_S);
     this.profile.scale(distances);
     this.#makeBars(expressions);
     this.#say("neutral", "Listening", `Waiting for the first echo${calibrated ? "; calibrated to you" : ""}`);
@@ -74,7 +74,7 @@ export class LiveView {
       bar.row.classList.toggle("first", name === most);
     }
     const wrong = qualityInWords(quality);
-    const lost = dropped ? `; ${dropped} windows skipped` : "";
+    const lost = dropped ? `; ${counted(dropped, "window")} skipped` : "";
     this.#quality(wrong ? "warn" : "good", `${wrong ? capital(wrong) : "Good sound"}${lost}`);
     const said = `${capital(expression)}${wrong ? `, ${wrong}` : ""}`;
     if (said !== this.told) announce(said);
