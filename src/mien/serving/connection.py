@@ -2,7 +2,8 @@
 
 Three tasks share it. The reader takes what comes and closes on whoever breaks the protocol or its limits. The worker
 gives it to the view, one thing at a time, in a pool with a thread per core; long work goes to a pool of its own, so
-that no client's calibration stands before another's windows. The writer sends; who does not read is cut off by the socket (`server`).
+that no client's calibration stands before another's windows. The writer sends; who
+does not read is cut off by the socket (`server`).
 """
 
 import asyncio

@@ -1,6 +1,5 @@
 """Running the application: the socket it listens on, its protocols with a guard on each connection."""
 
-import asyncio
 from typing import Any
 
 from mien.errors import MienError
