@@ -7,8 +7,12 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
+
+from mien.cli.serve import serve
+from mien.probe import Chirp
 
 for name in ("fastapi", "uvicorn", "websockets", "cryptography"):
     pytest.importorskip(name, reason="pip install mien[live]")
@@ -39,6 +43,14 @@ def test_it_serves_the_page_until_it_is_interrupted(tmp_path):
         _, talk = server.communicate(timeout=120)
     assert server.returncode == 0 and "stopped; nothing is kept but what is in" in talk
     assert "Traceback" not in talk and not (tmp_path / "study").exists()
+
+
+def test_it_tells_of_every_view_that_it_offers(capsys, monkeypatch):
+    recognizer = SimpleNamespace(probe=Chirp(), calibrates=True)
+    monkeypatch.setattr(sys.modules["mien.cli.serve"], "_loaded", lambda _: (recognizer, ""))
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)
+    serve("builtin", port=0, as_json=True)
+    assert json.loads(capsys.readouterr().out)["views"] == ["check", "live", "calibrate"]
 
 
 def test_a_taken_port_is_one_line():

@@ -47,6 +47,11 @@ def test_blocks_of_any_size_give_the_same_bits():
         np.testing.assert_array_equal(one.cleaned, other.cleaned)
 
 
+def test_that_there_is_no_probe_is_said_of_every_period_whatever_the_blocks():
+    ends = [[one.end_sample for one in heard(NOISE, n_block)[1]] for n_block in (37, 960, 10**6)]
+    assert ends[0] == ends[1] == ends[2] == [2_400 * number for number in range(10, 61)]
+
+
 def test_a_probe_that_begins_after_a_search_did_is_not_looked_for_for_ever():
     """The search finds it from before it began; what follows is not there, and the same search would find it again."""
     _, found = heard(np.concatenate([NOISE, recording(n_samples=3 * RATE_HZ, noise=1e-3).samples], axis=1))

@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from serving_fakes import Client
 
 from mien.serving.app import make_app
-from mien.serving.server import listening_socket, server_of
+from mien.serving.doors import listening_socket
+from mien.serving.server import server_of
 
 
 @contextmanager
-def running(settings):
+def running(settings, certificate=None):
     """Serve on a free port of this machine; yields the port."""
     with listening_socket("127.0.0.1", 0) as listening:
-        server = server_of(make_app(settings), settings.limits)
+        server = server_of(make_app(settings), listening, settings.limits, certificate)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         until_s = time.monotonic() + 60

@@ -1,5 +1,7 @@
 """The server as its clients see it: pages, headers, cookies, and each view over /ws."""
 
+import json
+
 import numpy as np
 import pytest
 from serving_fakes import AUDIO, Client, settings
@@ -15,7 +17,7 @@ from mien.datasets.study import load_study  # noqa: E402
 from mien.probe import Chirp  # noqa: E402
 from mien.serving import messages as said  # noqa: E402
 from mien.serving.app import make_app  # noqa: E402
-from mien.serving.limits import Limits  # noqa: E402
+from mien.serving.limits import BYTES_PER_S, MOST_RATE_HZ, Limits  # noqa: E402
 
 
 @pytest.fixture
@@ -155,6 +157,21 @@ def test_audio_at_another_rate_is_told_what_to_do(served):
         assert wrong.code is said.ErrorCode.AUDIO and "44100 Hz; 48000 Hz is needed" in wrong.message
         client.say("start-live", audio=AUDIO | {"echo_cancellation": True})
         assert "echo cancellation is on" in client.hear("started").warnings[0]
+
+
+@pytest.mark.parametrize("rate_hz", [96_001, 192_000, 768_000])
+def test_a_check_at_a_rate_that_cannot_come_is_refused(served, rate_hz):
+    with stream(served()) as socket:
+        client = Client(socket)
+        client.hello()
+        client.say("start-check", audio=AUDIO | {"rate_hz": rate_hz})
+        wrong = client.hear("error", "started")
+        assert wrong.code is said.ErrorCode.AUDIO and f"{rate_hz} Hz; at most 96000 Hz" in wrong.message
+
+
+def test_sound_at_the_highest_rate_is_allowed_to_come():
+    n_frames = 96_000 / 960
+    assert BYTES_PER_S > Limits().sound_rate * (4 * MOST_RATE_HZ + 24 * n_frames)
 
 
 def test_a_view_that_is_not_offered_says_what_is(served):
@@ -410,6 +427,29 @@ def test_two_browsers_cannot_write_one_study_at_once(served, tmp_path):
             assert wrong.type == "error" and wrong.code is said.ErrorCode.STUDY
 
 
+def test_a_collection_of_which_nothing_came_leaves_nobody_behind(served, tmp_path):
+    study = tmp_path / "study"
+    browser = served(study=study)
+    browser.get("/")
+    with stream(browser) as socket:
+        client = Client(socket)
+        client.hello()
+        for _ in range(3):
+            assert client.start("collect", consent=True).subject == "001"
+    assert not list(study.glob("sub-*"))
+    # Who comes meanwhile is not taken for them, nor they for who came.
+    browser.cookies.clear()
+    with stream(browser) as socket:
+        client = Client(socket)
+        assert client.hello().collecting is None
+        client.start("collect", consent=True)
+        client.say("skip")
+        client.hear("prompt")
+        assert client.hear("prompt").number == 2
+    assert [path.name for path in study.glob("sub-*")] == ["sub-001"]
+    assert json.loads(next(study.glob("sub-001/*/*_session.json")).read_text())["consent"]["accepted"]
+
+
 def test_another_tab_replaces_the_first_even_in_the_middle_of_a_collection(served, tmp_path):
     browser = served(study=tmp_path / "study")
     browser.get("/")
@@ -417,6 +457,9 @@ def test_another_tab_replaces_the_first_even_in_the_middle_of_a_collection(serve
         first = Client(one)
         first.hello()
         first.start("collect", consent=True)
+        first.say("skip")
+        first.hear("prompt")
+        assert first.hear("prompt").number == 2
         with stream(browser) as other:
             second = Client(other)
             assert second.hello().collecting == "001"

@@ -167,6 +167,26 @@ def test_without_a_probe_every_window_says_so():
     assert later[-1].quality == () and session.problem == ""
 
 
+def test_without_a_probe_no_window_is_dropped_and_none_is_late():
+    """As a client hears it: sound comes in blocks of 20 ms, and at most 4 windows are answered at once."""
+    noise = (0.01 * np.random.default_rng(0).standard_normal((1, 5 * RATE_HZ))).astype(np.float32)
+    session, late_s, n_answers = LiveSession(recognizer()), [], 0
+    for end in range(960, noise.shape[1] + 1, 960):
+        found = session.feed(noise[:, end - 960 : end], most_answers=4)
+        late_s += [end / RATE_HZ - one.time_s for one in found]
+        n_answers += len(found)
+    assert session.n_dropped_windows == 0 and n_answers > 75
+    assert np.median(late_s) < 0.05 and max(late_s) < 0.11
+
+
+def test_a_probe_that_stops_drops_no_window():
+    stopped = np.concatenate([TWO_LOOKS[:, :120_000], np.zeros((1, 4 * RATE_HZ), np.float32)], axis=1)
+    session = LiveSession(recognizer())
+    for start in range(0, stopped.shape[1], 960):
+        session.feed(stopped[:, start : start + 960], most_answers=4)
+    assert session.n_dropped_windows == 0
+
+
 def test_a_direct_path_that_is_lost_is_found_again():
     """Covered or switched off for two seconds."""
     broken = TWO_LOOKS.copy()

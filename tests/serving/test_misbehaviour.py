@@ -5,7 +5,7 @@ import os
 import socket
 import struct
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -23,12 +23,12 @@ from mien.serving.limits import Limits  # noqa: E402
 from mien.serving.messages import CLOSE_CODES, CloseReason  # noqa: E402
 
 QUIET = np.zeros(960, np.float32)
-SHORT = Limits(hello_s=1.0, silence_s=1.5, stall_s=0.5, session_s=3600.0)
+SHORT = Limits(hello_s=1.0, silence_s=1.5, session_s=3600.0)
 
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory):
-    with running(settings(tmp_path_factory.mktemp("served"))) as port:
+    with running(settings(tmp_path_factory.mktemp("served"), limits=Limits(connects_burst=1_000))) as port:
         yield port
 
 
@@ -60,11 +60,13 @@ def closed_for(port, reason, **options):
         '{"type": "shutdown"}',
         '{"type": "hello", "version": 1, "admin": true}',
         '{"type": "start-live", "audio": {"rate_hz": 48000}}',
+        '{"type": "start-collect", "audio": {"rate_hz": 48000}, "consent": 1}',
+        '{"type": "start-collect", "audio": {"rate_hz": 48000}, "consent": false}',
         "\u0000",
         '{"type": "hello", "version": 1e999}',
         "[" * 3000,
     ],
-    ids=range(10),
+    ids=range(12),
 )
 def test_text_that_is_no_message(port, text):
     with closed_for(port, CloseReason.BAD_MESSAGE) as client:
@@ -186,32 +188,26 @@ def test_a_session_that_lasts_too_long(tmp_path):
             client.hello()
 
 
-def test_a_client_that_does_not_read(tmp_path):
-    class Verbose(FakeLive):
-        def feed(self, samples, **options):
-            return [replace(each, profile=(0.5,) * 100_000) for each in super().feed(samples, **options)]
-
-    limits = replace(SHORT, clients=1, silence_s=600.0, sound_burst_s=60.0, backlog_s=60.0)
-    verbose = settings(tmp_path, functions=replace(FAKES, live=Verbose), limits=limits)
-    with running(verbose) as port, socket.create_connection(("127.0.0.1", port), timeout=60) as raw:
+@contextmanager
+def live_on_a_bare_socket(port):
+    """Yield a socket over which a live view has begun, whose pings nobody answers."""
+    with socket.socket() as raw:
+        raw.settimeout(60)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        raw.connect(("127.0.0.1", port))
         raw.sendall(
             b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
+        heard = b""
+        while b"\r\n\r\n" not in heard:
+            heard += raw.recv(10_000)
+        assert b" 101 " in heard
         raw.sendall(_masked(0x81, json.dumps({"type": "hello", "version": 1}).encode()))
         raw.sendall(_masked(0x81, json.dumps({"type": "start-live", "audio": AUDIO}).encode()))
-        for number in range(100):
-            raw.sendall(_masked(0x82, pack_frame(number, 0.1 * number, np.zeros(4_800))))
-        # It holds the only place until the server, which cannot send any more, lets go of it.
-        until_s = time.monotonic() + 60
-        while time.monotonic() < until_s:
-            # Turned away as full, the newcomer may find the door shut before it has said a word.
-            with suppress(ConnectionClosed), connected(port) as client:
-                client.say("hello", version=1)
-                if client.hear("welcome", "closing").type == "welcome":
-                    return
-            time.sleep(0.1)
-        raise AssertionError("a client that does not read was kept for a minute")
+        while b"window_s" not in heard:
+            heard += raw.recv(10_000)
+        yield raw
 
 
 def _masked(first, content):
@@ -219,20 +215,123 @@ def _masked(first, content):
     return bytes([first]) + size + bytes(4) + content
 
 
+def _rest(raw):
+    """Return all that a server still sends, until it lets go."""
+    heard = b""
+    with suppress(ConnectionResetError):
+        while more := raw.recv(1_000_000):
+            heard += more
+    return heard
+
+
+class Verbose(FakeLive):
+    """Answers that soon fill every buffer on the way."""
+
+    def feed(self, samples, **options):
+        return [replace(each, profile=(0.5,) * 100_000) for each in super().feed(samples, **options)]
+
+
+def _ends(heard, reason):
+    """Whether a stream of frames ends with a `closing` message and a close frame, both with a reason."""
+    close = struct.pack("!H", CLOSE_CODES[reason]) + reason.value.encode()
+    return json.dumps({"type": "closing", "reason": reason.value})[:-1].replace(" ", "").encode() in heard and (
+        heard.endswith(b"\x88" + bytes([len(close)]) + close)
+    )
+
+
+@pytest.fixture(scope="module")
+def stalling(tmp_path_factory):
+    verbose = replace(FAKES, live=Verbose)
+    limits = Limits(stall_s=1.0, sound_burst_s=60.0, backlog_s=60.0)
+    with running(settings(tmp_path_factory.mktemp("served"), functions=verbose, limits=limits)) as port:
+        yield port
+
+
+@pytest.mark.parametrize("n_frames", [0, 40], ids=["idle", "much waits for it"])
+def test_a_client_that_does_not_read(stalling, n_frames):
+    with live_on_a_bare_socket(stalling) as raw:
+        started = time.monotonic()
+        for number in range(n_frames):
+            raw.sendall(_masked(0x82, pack_frame(number, 0.1 * number, np.zeros(4_800))))
+        if n_frames:
+            # What is sent waits in the server, and is never read: it must let go of it all the same.
+            with pytest.raises((BrokenPipeError, ConnectionResetError)):
+                while time.monotonic() - started < 30.0:
+                    raw.sendall(_masked(0x89, b""))
+                    time.sleep(0.05)
+        else:
+            assert _ends(_rest(raw), CloseReason.STALLED)
+            assert time.monotonic() - started < 30.0
+
+
+def test_half_a_message_of_who_answers_no_ping_has_stalled(stalling):
+    with live_on_a_bare_socket(stalling) as raw:
+        raw.sendall(b"\x01\x85\x00\x00\x00\x00" + b'{"typ')
+        assert _ends(_rest(raw), CloseReason.STALLED)
+
+
+def test_a_flood_of_sound_is_told_why_it_ends(port):
+    with closed_for(port, CloseReason.TOO_FAST) as client:
+        client.hello()
+        client.start("live")
+        flood = b"".join(_masked(0x82, pack_frame(n, 0.02 * n, QUIET)) for n in range(3_000))
+        with suppress(OSError):
+            client.connection.socket.sendall(flood)
+
+
+def test_a_flood_of_bytes_that_are_no_messages_is_told_why_it_ends(tmp_path):
+    with running(settings(tmp_path, limits=Limits(sound_burst_s=0.01))) as port:
+        with closed_for(port, CloseReason.TOO_FAST) as client:
+            client.hello()
+            with suppress(OSError):
+                client.connection.socket.sendall(_masked(0x89, bytes(125)) * 10_000)
+
+
 def test_others_do_not_notice(port):
-    """One client speaks on while a dozen misbehave in every way beside it; it gets every answer."""
+    """One client speaks on while others misbehave in every way beside it; it gets every answer."""
     rng = np.random.default_rng(0)
-    with connected(port) as good:
+    bad_frames = [rng.bytes(40), "{", pack_frame(1, 1.0, np.array([np.nan])), b""]
+
+    def breaks(bad, number):
+        bad.connection.send(bad_frames[number % 4])
+
+    def floods(bad, _):
+        for number in range(400):
+            bad.connection.send(pack_frame(number, 0.1 * number, np.zeros(4_800)))
+
+    def chatters(bad, _):
+        for _ in range(100):
+            bad.say("stop")
+
+    with connected(port) as good, ExitStack() as stalled:
         good.hello()
         good.start("live")
-        for number in range(12):
-            with connected(port) as bad:
-                bad.hello()
-                bad.start("live")
-                bad.connection.send([rng.bytes(40), "{", pack_frame(1, 1.0, np.array([np.nan])), b""][number % 4])
+        for number in range(24):
+            if number % 4 == 3:
+                raw = stalled.enter_context(live_on_a_bare_socket(port))
+                raw.sendall(_masked(0x82, pack_frame(1, 1.0, np.zeros(4_800))))
+            else:
+                with connected(port) as bad, suppress(ConnectionClosed, OSError):
+                    bad.hello()
+                    bad.start("live")
+                    (breaks, floods, chatters)[number % 4](bad, number)
             good.sound(np.full(2_400, 0.5))
             answer = good.hear("prediction")
             assert answer.n_dropped_windows == 0 and answer.time_s == pytest.approx(0.05 * (number + 1))
+
+
+def test_who_comes_again_and_again_must_wait_and_others_need_not(tmp_path):
+    with running(settings(tmp_path, limits=Limits(connects_per_s=0.001, connects_burst=3.0))) as port:
+        with connected(port) as good:
+            good.hello()
+            for _ in range(2):
+                with connected(port) as client:
+                    client.hello()
+            for _ in range(3):
+                with closed_for(port, CloseReason.TOO_FAST):
+                    pass
+            good.say("stop")
+            assert good.hear("stopped")
 
 
 def test_a_client_whose_answers_take_long_does_not_hold_up_another(tmp_path):
@@ -281,14 +380,16 @@ def test_a_fault_of_the_server_is_told_and_closes_only_its_own(tmp_path, caplog)
 
 
 def test_stopping_the_server_says_so(tmp_path):
-    with running(settings(tmp_path)) as port:
-        client = connected(port)
-        inside = client.__enter__()
-        inside.hello()
-    with pytest.raises(ConnectionClosed) as closed:
-        inside.connection.recv(timeout=60)
-    assert closed.value.rcvd.code == 1012
-    client.__exit__(None, None, None)
+    with ExitStack() as open_clients:
+        with running(settings(tmp_path)) as port:
+            inside = open_clients.enter_context(connected(port))
+            inside.hello()
+            inside.start("live")
+        closing = inside.closing()
+        assert closing.reason is CloseReason.STOPPING and closing.message
+        with pytest.raises(ConnectionClosed) as closed:
+            inside.connection.recv(timeout=60)
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1012, "stopping")
 
 
 def test_memory_is_bounded_under_floods(port):
@@ -308,6 +409,6 @@ def test_memory_is_bounded_under_floods(port):
         pytest.skip("memory is read from /proc, which is not there")
     misbehave()
     before_mb = resident_mb()
-    for _ in range(100):
+    for _ in range(30):
         misbehave()
     assert resident_mb() < before_mb + 50

@@ -15,8 +15,9 @@ for name in ("fastapi", "uvicorn", "websockets"):
 from real_server import running  # noqa: E402
 
 from mien.serving import messages as said  # noqa: E402
-from mien.serving.limits import Limits  # noqa: E402
-from mien.serving.server import listening_socket  # noqa: E402
+from mien.serving.doors import MOST_OPEN  # noqa: E402
+from mien.serving.limits import MOST_RATE_HZ, Limits  # noqa: E402
+from mien.serving.server import REQUEST_S, listening_socket  # noqa: E402
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "protocol.md").read_text(encoding="utf-8")
@@ -46,7 +47,10 @@ def test_the_limits_that_are_told_are_those_that_are_kept():
     assert limits.silence_s == 600 and "for 10 minutes" in TEXT
     assert limits.session_s == 4 * 3600 and "for 4 hours" in TEXT
     assert f"no `hello` for {limits.hello_s:g} s" in TEXT and f"than {limits.clients} at once" in TEXT
-    assert f"sent for {limits.stall_s:g} s" in TEXT
+    assert f"sent for {limits.stall_s:g} s" in TEXT and f"any up to {MOST_RATE_HZ:,} Hz" in TEXT
+    assert f"({2 * limits.frame_bytes:,} bytes)" in TEXT
+    assert f"than {limits.connects_burst:g} connections at once, or {limits.connects_per_s:g} per second" in TEXT
+    assert f"request within {REQUEST_S:g} s" in TEXT and f"There are {MOST_OPEN} at" in TEXT
 
 
 @pytest.fixture(scope="module")

@@ -78,6 +78,16 @@ def test_their_number_is_bounded_and_who_streams_is_not_dropped(sessions):
     assert len(sessions._tokens) <= MOST_TOKENS
 
 
+def test_who_only_looks_at_the_page_drives_out_nobody_who_had_a_stream(clock):
+    free = Sessions(needs_token=False, clock=clock, most=3)
+    known = free.open()
+    free.begin_stream(free.find(known), "stream")
+    free.end_stream(free.find(known), "stream")
+    for _ in range(20):
+        free.open()
+    assert len(free) == 3 and free.find(known) is not None
+
+
 def test_without_a_token_there_is_no_way_in_where_one_is_needed(sessions, clock):
     with pytest.raises(PermissionError):
         sessions.open()

@@ -47,7 +47,7 @@ def serve(
     Example: mien serve builtin --host 0.0.0.0 --https
     """
     from mien.serving.addresses import is_loopback, served_names
-    from mien.serving.server import listening_socket
+    from mien.serving.doors import listening_socket
 
     settings = _settings(model, collect, protocol, keep_audible, calibrated)
     local, names = is_loopback(host), served_names(host)
@@ -117,7 +117,7 @@ def _run(
     from dataclasses import replace
 
     try:
-        from mien.serving.app import make_app
+        from mien.serving.app import make_app, offered
     except ImportError as problem:
         if "fastapi" not in str(problem) and "starlette" not in str(problem):
             raise
@@ -130,14 +130,13 @@ def _run(
     settings = replace(settings, https=https, needs_token=not local, names=tuple(names))
     app = make_app(settings)
     sessions: Sessions = app.state.sessions
-    server = server_of(app, settings.limits, certificate)
+    server = server_of(app, listening, settings.limits, certificate)
     name = "localhost" if local else _shown(names[0])
     address = f"{'https' if https else 'http'}://{name}:{port}/"
     link = _link(address, sessions)
     if as_json:
-        views = ["check", *(["collect"] if settings.study else []), *(["live"] if settings.model else [])]
         found = certificate.fingerprint if certificate else None
-        print_json({"link": link, "address": address, "views": views, "fingerprint": found})
+        print_json({"link": link, "address": address, "views": offered(settings), "fingerprint": found})
         sys.stdout.flush()
     _introduce(settings, link, certificate, local=local)
     if not local:

@@ -146,15 +146,18 @@ class Collection:
         consent = self._record.consent
         return consent.accepted if consent and consent.text == self.consent_text else None
 
-    def accept_consent(self) -> None:
+    def accept_consent(self, at: str | None = None) -> None:
         """Write down that the person agreed, to which words and when; without it nothing is stored.
+
+        Args:
+            at: when, as `local_time` tells it; None is now.
 
         Raises:
             StorageError: the disk cannot take it.
         """
         if self._about or self.subject not in self._writer.subjects:
             self._writer.add_participant(self.subject, **self._about)
-        consent = {"text": self.consent_text, "accepted": self._now()}
+        consent = {"text": self.consent_text, "accepted": at or self._now()}
         self._update(consent=consent)
 
     def _update(self, **values: Any) -> None:

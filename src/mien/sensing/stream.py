@@ -74,7 +74,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class NoProbe:
-    """The probe was looked for and not found in the last half second to second before `end_sample`."""
+    """The probe was not found in the half second to second before `end_sample`, or before one to four periods ago."""
 
     end_sample: float
 
@@ -122,6 +122,7 @@ class PeriodStream:
         self.n_heard = 0
         """Samples of the stream so far, those lost included."""
         self._search_from, self._n_try = 0, FIRST_TRY
+        self._silent_until: float | None = None
         self._lock: _Lock | None = None
         cell_s = self._grid.cell_s
         self._lead = int(round(-self._grid.cell.min() * cell_s * probe.rate_hz))
@@ -147,7 +148,7 @@ class PeriodStream:
         """Say that samples were lost here, as many as are known; the probe is looked for anew after them."""
         self.n_heard += n_lost
         self._held_from = self._search_from = self.n_heard
-        self._n_try, self._lock = FIRST_TRY, None
+        self._n_try, self._lock, self._silent_until = FIRST_TRY, None, None
 
     def push(self, samples: np.ndarray) -> list[Heard]:
         """Return the periods that samples (channel time) complete, and where the probe was looked for in vain."""
@@ -178,19 +179,32 @@ class PeriodStream:
 
     def _search(self) -> Sequence[Heard] | None:
         n_samples = round(self._n_try * self._grid.samples_per_period)
-        if self.n_heard < self._search_from + n_samples:
-            return None
         start, end = self._search_from - self._held_from, self._search_from + n_samples
+        if (silent := self._still_silent(end)) is not None:
+            return silent
+        if self.n_heard < end:
+            return None
         heard = Recording(self._held[:, start : start + n_samples].copy(), self._grid.chirp.rate_hz, self._probe)
         try:
             sync, spectra = synchronised_periods(heard)
         except (ProbeNotFound, ProbeMismatch, RecordingError) as error:
             self.problem = str(error)
             self._look_on()
+            self._silent_until = end
             return [NoProbe(end)]
-        self.problem = ""
+        self.problem, self._silent_until = "", None
         self._lock = self._locked(sync, spectra)
         return []
+
+    def _still_silent(self, next_search: int) -> Sequence[Heard] | None:
+        """Say of each period between two searches what the last one found; None where none has come."""
+        if self._silent_until is None:
+            return None
+        end = self._silent_until + self._grid.samples_per_period
+        if self.n_heard < end or end > next_search - 1:
+            return None
+        self._silent_until = end
+        return [NoProbe(end)]
 
     def _look_on(self) -> None:
         if self._n_try < LAST_TRY:
@@ -270,5 +284,5 @@ class PeriodStream:
         n_back = MOST_LOST - 1 if lock.followed else -1
         first = int(np.floor(onset - n_back * self._grid.samples_per_period)) - self._lead
         self._search_from = max(first, self._held_from)
-        self._n_try, self._lock = FIRST_TRY, None
+        self._n_try, self._lock, self._silent_until = FIRST_TRY, None, None
         self.problem = "the direct path was lost: its level fell, or samples are missing; it is looked for anew"

@@ -20,12 +20,16 @@ from mien.serving.collect_view import CollectView, collection_of, collection_tol
 from mien.serving.connection import Connection, Pools
 from mien.serving.emissions import Sound, sounds_of
 from mien.serving.kept_calibrations import FOLDER
+from mien.serving.limits import Allowance
 from mien.serving.live_view import LiveView
 from mien.serving.page_files import page_files
 from mien.serving.security import Guard
 from mien.serving.settings import Settings
 from mien.serving.tokens import Session, Sessions
-from mien.serving.views import NotOffered, View, refuse_other_rate
+from mien.serving.views import NotOffered, View, refuse_high_rate, refuse_other_rate
+
+MOST_ADDRESSES = 1_000
+"""Of which it is remembered how many streams they began."""
 
 
 def make_app(settings: Settings, clock: Callable[[], float] = time.monotonic) -> FastAPI:
@@ -54,6 +58,7 @@ def make_app(settings: Settings, clock: Callable[[], float] = time.monotonic) ->
     )
 
     running: set[asyncio.Task[None]] = set()
+    begun: dict[str, Allowance] = {}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -140,6 +145,10 @@ def make_app(settings: Settings, clock: Callable[[], float] = time.monotonic) ->
             return await _turned_away(
                 socket, said.CloseReason.FULL, f"{most} clients are connected, the most there may be"
             )
+        if not may_begin(socket):
+            return await _turned_away(
+                socket, said.CloseReason.TOO_FAST, "too many connections from your address; wait a minute"
+            )
         connection = Connection(socket, session, welcome, make_view, pools, settings.limits, clock)
         former = sessions.begin_stream(session, connection)
         # In a task of its own, which lets go of what it holds even where this one is cancelled at every step.
@@ -156,10 +165,20 @@ def make_app(settings: Settings, clock: Callable[[], float] = time.monotonic) ->
     async def file(name: str) -> Response:
         return _file(name)
 
+    def may_begin(socket: WebSocket) -> bool:
+        """Count the streams that an address begins."""
+        peer, limits = socket.client.host if socket.client else "", settings.limits
+        # In order of their last stream; one that is forgotten begins anew.
+        known = begun.pop(peer, None) or Allowance(limits.connects_per_s, limits.connects_burst, clock())
+        begun[peer] = known
+        while len(begun) > MOST_ADDRESSES:
+            del begun[next(iter(begun))]
+        return known.take(1.0, clock())
+
     def welcome(session: Session) -> said.Welcome:
         return said.Welcome(
             server=f"mien {__version__}",
-            views=_offered(settings),
+            views=offered(settings),
             model=_model_told(settings),
             collection=collection_told(settings),
             limits=settings.limits.told(),
@@ -200,7 +219,8 @@ async def _turned_away(socket: WebSocket, reason: said.CloseReason, message: str
         await socket.close(said.CLOSE_CODES[reason], reason.value)
 
 
-def _offered(settings: Settings) -> list[said.View]:
+def offered(settings: Settings) -> list[said.View]:
+    """Return the views that a server offers."""
     views: list[said.View] = ["check"]
     if settings.study is not None:
         views.append("collect")
@@ -232,13 +252,12 @@ def _view(settings: Settings, sounds: dict[str, Sound], start: Any, memory: dict
         NotOffered, RecordingError: not offered here, or at this rate. Others as of what the view opens.
     """
     view = start.type.removeprefix("start-")
-    if view not in _offered(settings):
-        offered = ", ".join(_offered(settings))
-        raise NotOffered(
-            f"{view} was asked for; this server offers {offered}: start it with a model, or with --collect"
-        )
+    if view not in offered(settings):
+        views = ", ".join(offered(settings))
+        raise NotOffered(f"{view} was asked for; this server offers {views}: start it with a model, or with --collect")
     told, functions, model = sounds[view].told, settings.functions, settings.model
     if isinstance(start, said.StartCheck):
+        refuse_high_rate(start.audio)
         return CheckView(start, told, functions.analyse, memory)
     refuse_other_rate(start.audio, told)
     if isinstance(start, said.StartCollect):

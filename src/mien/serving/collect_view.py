@@ -6,7 +6,7 @@ from typing import Any
 
 from mien.collecting.people import next_subject, unfinished
 from mien.collecting.protocol import Protocol
-from mien.collecting.session import Collection
+from mien.collecting.session import Collection, local_time
 from mien.errors import MienError
 from mien.recording import Recording
 from mien.serving import messages as said
@@ -29,11 +29,9 @@ class CollectView:
     ) -> None:
         self._start, self._emission, self._collection, self._memory = start, emission, collection, memory
         self._recorder = TakeRecorder(collection.protocol.emitted)
-        memory["collecting"] = collection.subject
+        self._agreed_at = local_time()
 
     def begin(self) -> Answer:
-        if self._collection.consented is None:
-            self._collection.accept_consent()
         started = said.Started(
             view="collect",
             emission=self._emission,
@@ -81,11 +79,18 @@ class CollectView:
         take = self._recorder.hear(frames)
         return Answer() if take is None else Answer(work=lambda: self._offered(take))
 
+    def _write_down(self) -> None:
+        """Write down who takes part, once there is something to store: else each beginning would leave a person."""
+        if self._collection.consented is None:
+            self._collection.accept_consent(self._agreed_at)
+        self._memory["collecting"] = self._collection.subject
+
     def _offered(self, take: Recording) -> Answer:
         """Offer a take to the collection; where it cannot be stored, say so and ask for it again."""
         prompt = self._collection.next_prompt()
         assert prompt is not None, "a take is only begun where one is asked for"
         try:
+            self._write_down()
             outcome = self._collection.offer(prompt, take)
         except MienError as problem:
             return self._asked(Answer([error_of(problem)]))
@@ -128,6 +133,7 @@ class CollectView:
         prompt = self._collection.next_prompt()
         if prompt is not None:
             try:
+                self._write_down()
                 self._collection.skip(prompt)
             except MienError as problem:
                 return self._asked(Answer([error_of(problem)]))

@@ -2,7 +2,8 @@
 
 Three tasks share it. The reader takes what comes and closes on whoever breaks the protocol or its limits. The worker
 gives it to the view, one thing at a time, in a pool with a thread per core; long work goes to a pool of its own, so
-that no client's calibration stands before another's windows. The writer sends, and closes on who does not read.
+that no client's calibration stands before another's windows. The writer sends; who
+does not read is cut off by the socket (`server`).
 """
 
 import asyncio
@@ -332,12 +333,7 @@ class Connection:
                     n_dropped = message.n_dropped_windows + self._n_unsent
                     message = message.model_copy(update={"n_dropped_windows": n_dropped})
                 try:
-                    async with asyncio.timeout(self._limits.stall_s):
-                        await self._socket.send_text(message.model_dump_json())
-                except TimeoutError:
-                    return self.close(
-                        said.CloseReason.STALLED, f"nothing of what was sent was read for {self._limits.stall_s:g} s"
-                    )
+                    await self._socket.send_text(message.model_dump_json())
                 except (WebSocketDisconnect, RuntimeError, OSError):
                     if not self._over.done():
                         self._over.set_result(None)

@@ -4,6 +4,13 @@ from dataclasses import dataclass
 
 from mien.serving.messages import MAX_TEXT_BYTES, LimitsTold
 
+MOST_RATE_HZ = 96_000
+"""Sound at a higher rate is refused: it could not come as fast as it is made."""
+
+BYTES_PER_S = 1.3 * 4 * MOST_RATE_HZ
+"""What that takes with its headers, and a little more; it is counted before frames are put together, so half messages
+count too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -20,10 +27,11 @@ class Limits:
         hello_s: within which the first message must come.
         silence_s: a client of whom nothing is heard for so long is gone.
         session_s: longest stream. memory_s: how long a browser is known.
-        stall_s: how long a client may not read what it is sent.
+        stall_s: how long a client may not read what it is sent, nor answer a ping.
         backlog_s: sound of one client that may wait for the server; what is older is dropped, and the client told.
         outbox: messages that may wait for the client; predictions beyond are dropped, and counted.
         clients: streams at once. sessions: browsers known at once.
+        connects_per_s, connects_burst: streams that one address may begin.
     """
 
     samples_per_frame: int = 24_000
@@ -43,6 +51,8 @@ class Limits:
     outbox: int = 100
     clients: int = 32
     sessions: int = 64
+    connects_per_s: float = 1.0
+    connects_burst: float = 60.0
 
     @property
     def frame_bytes(self) -> int:

@@ -141,7 +141,7 @@ class LiveSession:
             dropped: samples were lost just before these.
             n_lost: how many, where that is known: stream time then goes on as the clock does.
             most_answers: where more windows are complete, the latest alone are answered and the others counted as
-                dropped: for one who is late and must catch up.
+                dropped: for one who is late and must catch up. Windows without a probe are always answered.
 
         Raises:
             RecordingError: samples of another type or shape, or that are no numbers; counts that are none.
@@ -160,11 +160,16 @@ class LiveSession:
                     waiting += self._due(heard)
                     if most_answers is None and len(waiting) >= MOST_AT_ONCE:
                         answers, waiting = answers + self._answered(waiting), []
-                    elif most_answers is not None and len(waiting) > most_answers:
-                        n_left_out = len(waiting) - most_answers
-                        self.n_dropped_windows += n_left_out
-                        waiting = waiting[n_left_out:]
+                    elif most_answers is not None:
+                        waiting = self._latest(waiting, most_answers)
             return answers + self._answered(waiting)
+
+    def _latest(self, waiting: list[_Window | LivePrediction], most: int) -> list[_Window | LivePrediction]:
+        """Leave out all but the latest windows; those that tell of no probe cost nothing, and stay."""
+        windows = [number for number, one in enumerate(waiting) if isinstance(one, _Window)]
+        left_out = set(windows[: max(0, len(windows) - most)])
+        self.n_dropped_windows += len(left_out)
+        return [one for number, one in enumerate(waiting) if number not in left_out]
 
     def _check(self, samples: np.ndarray) -> None:
         if not isinstance(samples, np.ndarray) or samples.dtype != np.float32 or samples.ndim != 2:

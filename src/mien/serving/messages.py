@@ -7,7 +7,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from mien.errors import MessageError
 
@@ -141,6 +141,13 @@ class StartLive(_Message):
     hop_s: Annotated[float, Field(ge=0.05, le=2.0)] = 0.05
 
 
+def _agreed(consent: bool) -> bool:
+    # A literal True would take the number 1.
+    if not consent:
+        raise ValueError("nothing is collected without consent")
+    return consent
+
+
 class StartCollect(_Message):
     """Begin, or go on with, a person's session; answered by `Started` and the first `Prompt`.
 
@@ -151,7 +158,7 @@ class StartCollect(_Message):
 
     type: Literal["start-collect"] = "start-collect"
     audio: AudioSettings
-    consent: Literal[True]
+    consent: Annotated[bool, AfterValidator(_agreed)]
     subject: Identifier | None = None
 
 

@@ -1,41 +1,27 @@
 """Running the application: the socket it listens on, its protocols with a guard on each connection."""
 
-import asyncio
-import socket
 from typing import Any
 
 from mien.errors import MienError
 from mien.serving.certificate import Certificate
-from mien.serving.limits import Allowance, Limits
+from mien.serving.doors import Doors
+from mien.serving.limits import BYTES_PER_S, Allowance, Limits
+from mien.serving.messages import CLOSE_CODES, CloseReason, Closing
 
 HTTP_S = 60.0
 """Longest life of a connection that is no WebSocket: the page's files take a second."""
 
-BYTES_PER_S = 400_000.0
-"""Twice what sound at 48 kHz takes; it is counted before frames are put together, so half messages count too."""
+REQUEST_S = 10.0
+"""Within which a connection must have sent its first whole request."""
+
+CUT_S = 0.5
+"""So long a client that is cut off has to read why."""
 
 SHUTDOWN_S = 5
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises:
-        MienError: the port is taken, or the address is not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as problem:
-        reason = getattr(problem, "strerror", None) or problem
-        raise MienError(
-            f"cannot listen on {host} port {port}: {reason}; choose another --port, or a --host of this machine "
-            "(127.0.0.1, 0.0.0.0 for all of its networks)"
-        ) from None
-
-
-def server_of(app: Any, limits: Limits, certificate: Certificate | None = None) -> Any:
-    """Return a uvicorn server of an application; `run(sockets=[...])` serves until it is stopped.
+def server_of(app: Any, doors: Doors, limits: Limits, certificate: Certificate | None = None) -> Any:
+    """Return a uvicorn server of an application; `run(sockets=[doors])` serves until it is stopped.
 
     Raises:
         MienError: the packages that it needs are not installed.
@@ -50,29 +36,74 @@ def server_of(app: Any, limits: Limits, certificate: Certificate | None = None) 
     class ShortHttp(H11Protocol):
         """HTTP whose connections end, so that those who send nothing, or byte by byte, do not pile up."""
 
+        _requested = False
+
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            asyncio.get_running_loop().call_later(HTTP_S, self._end, transport)
+            self._number = transport.get_extra_info("socket").fileno()
+            self._timer = self.loop.call_later(REQUEST_S, transport.abort)
 
-        def _end(self, transport: Any) -> None:
-            # After an upgrade the transport has another protocol.
-            if transport.get_protocol() is self:
-                transport.abort()
+        def handle_events(self) -> None:
+            super().handle_events()
+            if self.scope is not None and not self._requested:
+                self._requested = True
+                doors.note_request(self._number)
+                self._timer.cancel()
+                # After an upgrade the connection is another protocol's, which has limits of its own.
+                if self in self.connections:
+                    self._timer = self.loop.call_later(HTTP_S, self.transport.abort)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._timer.cancel()
+            super().connection_lost(exc)
 
     class CountedSocket(WebSocketsSansIOProtocol):
-        """A WebSocket that is cut off where more bytes come than sound can need, whatever they are."""
+        """A WebSocket that is cut off, with a reason, where more bytes come than sound can need or none are read."""
+
+        _cut = False
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            now_s = asyncio.get_running_loop().time()
             most = BYTES_PER_S * max(1.0, limits.sound_burst_s)
-            self._allowed = Allowance(BYTES_PER_S, most, now_s)
+            self._allowed = Allowance(BYTES_PER_S, most, self.loop.time())
 
         def data_received(self, data: bytes) -> None:
-            if self._allowed.take(len(data), asyncio.get_running_loop().time()):
-                super().data_received(data)
-            else:
-                self.transport.abort()
+            if self._cut:
+                return
+            if self._allowed.take(len(data), self.loop.time()):
+                return super().data_received(data)
+            self._cut = True
+            self._tell(CloseReason.TOO_FAST, "more bytes than sound can need")
+            # Nothing more is read, whoever asks.
+            self.read_paused = False
+            self.transport.pause_reading()
+
+        def keepalive_timeout(self) -> None:
+            self._tell(CloseReason.STALLED, f"nothing of what was sent was read for {limits.stall_s:g} s")
+
+        async def run_asgi(self) -> None:
+            await super().run_asgi()
+            # What is closed and not read would stay.
+            self.loop.call_later(limits.stall_s, self.transport.abort)
+
+        def shutdown(self) -> None:
+            if not self.handshake_complete:
+                return super().shutdown()
+            self._tell(CloseReason.STOPPING, "the server is being stopped")
+
+        def _tell(self, reason: CloseReason, message: str) -> None:
+            """Say why it ends, past all that waits to be sent, and close."""
+            self.stop_keepalive()
+            if self.handshake_complete and not (self.close_sent or self.transport.is_closing()):
+                code = CLOSE_CODES[reason]
+                self.conn.send_text(Closing(reason=reason, message=message).model_dump_json().encode())
+                self.conn.send_close(code, reason.value)
+                self.transport.write(b"".join(self.conn.data_to_send()))
+                self.close_sent = True
+                self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason.value})
+            if self.close_timer is not None:
+                self.close_timer.cancel()
+            self.close_timer = self.loop.call_later(CUT_S, self.transport.close)
 
     config = uvicorn.Config(
         app,
@@ -81,8 +112,10 @@ def server_of(app: Any, limits: Limits, certificate: Certificate | None = None) 
         # A little above what the application refuses with a reason of its own.
         ws_max_size=2 * limits.frame_bytes,
         ws_per_message_deflate=False,
-        ws_ping_interval=20.0,
-        ws_ping_timeout=20.0,
+        # Others do not accept by `Doors`.
+        loop="asyncio",
+        ws_ping_interval=limits.stall_s / 2,
+        ws_ping_timeout=limits.stall_s,
         log_level="warning",
         # Links hold tokens, so no request is logged.
         access_log=False,

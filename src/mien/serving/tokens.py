@@ -114,7 +114,8 @@ class Sessions:
 
     def _new(self, token_hash: bytes | None) -> str:
         idle = [session for session in self._sessions.values() if session.stream is None]
-        # Sessions stand in the order they were made, so the first idle one is the oldest.
+        # In the order they were made; those without a stream so far go first, which any page could have asked for.
+        idle.sort(key=lambda session: session.n_streams > 0)
         for session in idle[: max(0, len(self._sessions) - self._most + 1)]:
             self._drop(session)
         cookie = secrets.token_urlsafe(24)

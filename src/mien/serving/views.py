@@ -17,6 +17,7 @@ from mien.errors import (
     StudyError,
 )
 from mien.serving.audio_frames import AudioFrame
+from mien.serving.limits import MOST_RATE_HZ
 from mien.serving.messages import AudioSettings, ClientMessage, Emission, Error, ErrorCode
 
 
@@ -88,6 +89,19 @@ def refuse_other_rate(audio: AudioSettings, emission: Emission) -> None:
         raise RecordingError(
             f"your audio runs at {audio.rate_hz} Hz; {emission.rate_hz} Hz is needed, else the probe can neither be "
             "played nor heard as it is: set the device to it in the system's sound settings, or use another device"
+        )
+
+
+def refuse_high_rate(audio: AudioSettings) -> None:
+    """Refuse audio at a rate at which it could not come.
+
+    Raises:
+        RecordingError: naming both rates.
+    """
+    if audio.rate_hz > MOST_RATE_HZ:
+        raise RecordingError(
+            f"your audio runs at {audio.rate_hz} Hz; at most {MOST_RATE_HZ} Hz can be checked: set the device to "
+            "48000 Hz in the system's sound settings"
         )
 
 
