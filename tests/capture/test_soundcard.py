@@ -50,7 +50,7 @@ class FakeStream:
             self.callback(heard, out, TICK, None, status)
             way = np.concatenate([way[TICK:], out[:, 0]])
             self.played.append(out[:, 0])
-            time.sleep(0.0003)
+            time.sleep(self.module.tick_s)
 
     def stop(self) -> None:
         self.active = False
@@ -68,7 +68,7 @@ class FakeModule:
 
     def __init__(self) -> None:
         self.opens_at_hz, self.refuses, self.refuses_mono = RATE_HZ, False, False
-        self.n_ticks, self.statuses = 100_000, {}
+        self.n_ticks, self.tick_s, self.statuses = 100_000, 0.0003, {}
         self.stream: FakeStream | None = None
 
     def check_output_settings(self, *_, **__) -> None:
@@ -155,6 +155,16 @@ def test_samples_that_the_system_lost_are_a_dropout(fake, status):
     with SoundCard(sound()) as card:
         _, quality = card.record(1.0)
     assert quality == ("dropout",) and card.n_interruptions == 3
+
+
+def test_what_is_called_lost_while_a_stream_runs_in_is_no_dropout(fake):
+    """PortAudio calls it an underflow that the microphone's first sound is not there yet."""
+    last = RATE_HZ // 2 // TICK
+    fake.tick_s, fake.statuses = 0.005, dict.fromkeys([*range(last + 1), last + 10], ("input_underflow",))
+    with SoundCard(sound(), loop=False) as card:
+        blocks = [block for block, _ in zip(card.blocks(), range(last), strict=False)]
+        assert [block.dropped for block in blocks].count(True) == card.n_interruptions == 1
+    assert blocks[0].first_sample == 0 and not blocks[0].dropped
 
 
 def test_a_listener_that_is_late_is_told_what_it_lost(fake, monkeypatch):

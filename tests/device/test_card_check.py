@@ -11,6 +11,7 @@ from air import Air, AirBetween, person_taps, plain_taps, whole_blocks
 from mien import cli
 from mien.capture import Block, Card, check_emission
 from mien.device import card_check
+from virtual_card import skip_if_busy
 
 RATE_HZ = 48_000
 
@@ -99,14 +100,21 @@ def test_wrong_words_are_refused_before_anything_is_played(run, monkeypatch, wor
 
 @pytest.mark.alone
 def test_a_person_before_a_card_of_a_real_sound_system_is_no_fault(virtual_card, run):
-    """21 s of real time: what PulseAudio plays goes past a simulated face into PulseAudio's microphone."""
+    """21 s of real time: what PulseAudio plays goes past a simulated face into PulseAudio's microphone.
+
+    Another program that takes a core for a moment tears the sound: one undisturbed run of three is asked for.
+    """
     taps, noise = person_taps("happiness", duration_s=1.0)
-    with AirBetween(virtual_card, Air(taps, noise=noise)) as air:
-        air.perform()
-        code, out, err = run("--device", "pulse", "--json")
-    assert code == 0, err
-    read = json.loads(out)
-    # A busy machine loses samples, and says so.
-    assert set(read["problems"]) <= {"dropout", "drift"}, read["checks"]
-    assert read["probe"]["low_hz"] == check_emission().probe.low_hz and read["state"] != "unusable"
+    for _ in range(3):
+        with AirBetween(virtual_card, Air(taps, noise=noise)) as air:
+            air.perform()
+            code, out, err = run("--device", "pulse", "--json")
+        assert code == 0, err
+        read = json.loads(out)
+        if "dropout" not in read["problems"]:
+            break
+    else:
+        skip_if_busy(read["verdict"])
+    assert read["problems"] == [] and read["state"] == "ready", read["checks"]
+    assert read["probe"]["low_hz"] == check_emission().probe.low_hz
     assert read["direct_path_db"] == pytest.approx(20 * np.log10(0.3), abs=2.0)

@@ -123,6 +123,14 @@ def test_lost_samples_are_found_where_they_were_lost():
     assert "2 times" in said(check(whole, n_lost=2), "dropout")
 
 
+def test_sweeps_that_a_gap_moved_from_their_places_are_lost_samples_and_not_ready():
+    report = check(np.delete(heard(), np.arange(6 * RATE_HZ, 7 * RATE_HZ)), n_lost=3)
+    assert report.problems == ("dropout",) and report.state == "mend"
+    assert said(report, "dropout") == (
+        "the sound system lost samples 3 times; the sweeps are not as far apart as they were played"
+    )
+
+
 def test_a_way_through_44100_hz_is_named_resampled():
     once = resample_poly(resample_poly(heard(), 147, 160), 160, 147)
     report = check(once + 1e-4 * np.random.default_rng(1).standard_normal(len(once)))

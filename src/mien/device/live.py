@@ -148,17 +148,18 @@ def _checks(
         known = [Check("clipped", "clipped" in said, said.get("clipped", "none seen"))]
         wireless = find_bluetooth(name, compress(np.zeros(1), 48_000, Sweep()), None)
         known.append(Check("bluetooth", True, wireless) if wireless else Check("bluetooth", None, UNKNOWN))
-        words = ("gain-control", "echo-cancellation", "noise-suppression", "resampled", "dropout", "drift")
+        words = ("gain-control", "echo-cancellation", "noise-suppression", "resampled", "drift")
         unknown = [Check(word, None, said.get(word, UNKNOWN)) for word in words]
         resampled = [Check("resampled", True, said["resampled"])] if "resampled" in said else []
-        return (*(check for check in unknown if not resampled or check.word != "resampled"), *resampled, *known)
+        unknown = [check for check in unknown if not resampled or check.word != "resampled"]
+        apart = "the sweeps are not as far apart as they were played" if channel.n_sweeps else None
+        lost = _lost(n_lost, apart)
+        return (*unknown, *resampled, Check("dropout", True if lost else None, lost or UNKNOWN), *known)
     processed = _processing(heard.levels, "clipped" in said)
     # What a canceller leaves of the chirps arrives at no one time, and what processing does to the bands of a sweep
     # looks like samples lost within it.
     cancelled = any(check.found for check in processed if check.word == "echo-cancellation")
-    lost = None if cancelled else find_lost_samples(heard.timing)
-    if n_lost:
-        lost = f"the sound system lost samples {n_lost} times" + (f"; {lost}" if lost else "")
+    lost = _lost(n_lost, None if cancelled else find_lost_samples(heard.timing))
     if not any(check.found for check in processed):
         lost = lost or said.get("dropout")
     return (
@@ -171,6 +172,12 @@ def _checks(
         _drift(heard.timing),
         _check("bluetooth", find_bluetooth(name, heard.pulses, latency_s), "no sign of it"),
     )
+
+
+def _lost(n_lost: int, seen: str | None) -> str | None:
+    """Name what the system said that it lost, and what of it is seen."""
+    told = f"the sound system lost samples {n_lost} times" if n_lost else None
+    return "; ".join(each for each in (told, seen) if each) or None
 
 
 def _check(word: str, detail: str | None, otherwise: str) -> Check:
