@@ -13,6 +13,7 @@ from mien.capture import CheckEmission, check_emission
 from mien.device import LIVE_PROBLEMS, analyse_check
 from mien.device.live_report import NAMES, REMEDIES
 from mien.device.timing import align_sweeps
+from mien.dsp import band_pass
 from mien.errors import DeviceError
 from mien.evaluation.figures_device import live_figure
 
@@ -99,6 +100,28 @@ def test_processing_is_named_and_told_apart(processing, words):
     assert set(report.problems) == words
     assert all(REMEDIES[word] in report.advice for word in words)
     assert report.state == ("mend" if words == {"gain-control"} else "unusable")
+
+
+def test_a_canceller_that_takes_most_out_at_first_is_named_too():
+    """One that had learnt before: above 10 kHz the first sweep is 30 dB softer than what follows."""
+    whole, end = heard(), round(3.1 * RATE_HZ)
+    whole[:end] -= 0.97 * band_pass(whole, RATE_HZ, 10_000, 23_900)[:end]
+    report = check(resample_poly(resample_poly(whole, 147, 160), 160, 147) + 1e-5 * np.cos(np.arange(len(whole))))
+    assert report.problems == ("echo-cancellation",) and report.state == "unusable"
+    assert "comes back: 30 dB" in said(report, "echo-cancellation")
+    assert "cannot be told: the level moves by" in said(report, "gain-control")
+    assert "cannot be told" in said(report, "resampled"), "what a canceller does to a sweep looks like resampling"
+
+
+def test_chirps_that_come_back_unsteady_spoil_whatever_the_cause():
+    whole = heard()
+    period = np.arange(len(whole)) // 2_400
+    chirps = (period >= 3 * 20) & (period < 9 * 20)
+    report = check(np.where(chirps & (period % 3 == 0), 0.6, 1.0) * whole)
+    assert report.problems == ("no-probe",) and report.state == "unusable"
+    assert "4 dB apart; why cannot be told" in said(report, "no-probe")
+    steadier = np.where(chirps & (period % 3 == 0), 0.8, 1.0)
+    assert check(steadier * whole).problems == ()
 
 
 def test_a_clipped_recording_is_not_taken_for_gain_control():
