@@ -11,6 +11,7 @@ from air import Air, AirBetween, person_taps, plain_taps, whole_blocks
 from mien import cli
 from mien.capture import Block, Card, check_emission
 from mien.device import card_check
+from mien.errors import DeviceError
 from virtual_card import skip_if_busy
 
 RATE_HZ = 48_000
@@ -70,6 +71,33 @@ def test_samples_that_the_system_lost_are_told_as_json(run, monkeypatch, tmp_pat
     assert code == 0 and read["problems"] == ["dropout"] and read["state"] == "mend"
     assert "lost samples 2 times" in next(check["said"] for check in read["checks"] if check["word"] == "dropout")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("there", ["kept.flac", "kept.json"])
+def test_a_file_that_is_there_is_not_written_over(run, monkeypatch, tmp_path, there):
+    """Also the sidecar: a shell that leads the answer into it makes it before we begin."""
+    monkeypatch.setattr(card_check, "SoundCard", None)
+    (tmp_path / there).write_text("mine")
+    code, out, err = run("--keep", "kept.flac", "--json")
+    assert code == 1 and out == "" and f"{there} exists already" in err
+    assert [path.name for path in tmp_path.iterdir()] == [there] and (tmp_path / there).read_text() == "mine"
+
+
+def test_a_card_that_does_not_open_is_not_said_to_play(run, monkeypatch):
+    def refuse(*_):
+        raise DeviceError("no sound card fits")
+
+    monkeypatch.setattr(card_check, "SoundCard", FakeCard)
+    monkeypatch.setattr(FakeCard, "__enter__", refuse)
+    code, _, err = run("--device", "nosuch")
+    assert code == 1 and "no sound card fits" in err and "playing" not in err
+
+
+def test_a_list_without_cards_says_so(run, monkeypatch):
+    monkeypatch.setattr("mien.capture.list_cards", lambda: ())
+    code, out, err = run("--list")
+    assert code == 1 and out == "" and "no sound card was found" in err
+    assert run("--list", "--json")[:2] == (0, "[]\n")
 
 
 def test_cards_are_listed(run, monkeypatch):
