@@ -222,6 +222,38 @@ def test_a_card_that_falls_silent_is_an_error_and_not_a_wait_for_ever(fake, monk
         pass
 
 
+@pytest.mark.parametrize(("name", "is_server"), [("default", True), ("pulse", True), ("USB Audio", False)])
+def test_a_server_that_falls_silent_may_run_at_another_rate(fake, monkeypatch, name, is_server):
+    monkeypatch.setattr(soundcard, "STALLED_S", 0.3)
+    monkeypatch.setattr(soundcard, "list_cards", lambda: (Card(0, name, "ALSA", 2, 2, 48_000.0, True, True),))
+    for n_ticks in (40, 0):
+        fake.n_ticks = n_ticks
+        with pytest.raises(DeviceError) as refused, SoundCard(sound()) as card:
+            card.record(5.0)
+        assert ("pactl list short sinks" in str(refused.value)) == is_server
+        assert ("another rate than 48000 Hz" in str(refused.value)) == is_server
+
+
+@pytest.mark.alone
+def test_a_sound_system_at_44100_hz_says_what_to_try(virtual_card):
+    monitor = ("master=slow.monitor", "source_name=slowmic", "rate=44100", "channels=1", "channel_map=mono")
+    with (
+        virtual_card.module("module-null-sink", "sink_name=slow", "rate=44100", "channels=1", "channel_map=mono"),
+        virtual_card.module("module-remap-source", *monitor, "master_channel_map=mono"),
+    ):
+        virtual_card.control("set-default-sink", "slow")
+        virtual_card.control("set-default-source", "slowmic")
+        try:
+            with SoundCard(sound(), device="pulse") as card:
+                samples, _ = card.record(1.0)
+            assert samples.any(), "where it does deliver sound, that is no fault"
+        except DeviceError as error:
+            assert "pactl list short sinks" in str(error)
+        finally:
+            virtual_card.control("set-default-sink", "speaker")
+            virtual_card.control("set-default-source", "mic")
+
+
 @pytest.mark.parametrize(
     ("emitted", "words"),
     [

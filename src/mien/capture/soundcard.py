@@ -34,6 +34,9 @@ RUNS_IN_S = 0.5
 PortAudio hands on zeros and calls them an underflow. Through PulseAudio, five to seven times in the first 0.3 s of each
 of six streams, none of which lost anything."""
 
+SERVERS = {"default", "pulse", "pipewire"}
+"""ALSA's names for a sound server instead of a card."""
+
 _SETTLED_S = 0.25
 _FULL_SCALE = 1 - 2.0**-14
 
@@ -115,7 +118,10 @@ class SoundCard:
         try:
             self._stream.start()
             if not self._running.wait(STALLED_S):
-                raise DeviceError(f"{self.name} opened but delivers no sound; is it in use, or a permission missing?")
+                raise DeviceError(
+                    f"{self.name} opened but delivers no sound; is it in use, or a permission missing?"
+                    f"{self._server_hint()}"
+                )
         except BaseException:
             self._close()
             raise
@@ -183,7 +189,20 @@ class SoundCard:
         except queue.Empty:
             raise DeviceError(
                 f"{self.name} delivered no sound for {STALLED_S:g} s; was it unplugged, or taken by another program?"
+                f"{self._server_hint()}"
             ) from None
+
+    def _server_hint(self) -> str:
+        """Return what to try where a sound server stands behind the card.
+
+        It says that it runs at any rate that is asked for; where its own cards run at another, PortAudio stalls.
+        """
+        if not {self.pair.microphone.name, self.pair.loudspeaker.name} & SERVERS:
+            return ""
+        return (
+            f" Or the server behind it runs at another rate than {self.rate_hz} Hz: look with `pactl list short sinks` "
+            f"and `pactl list short sources`, and set the card that plays and the one that records to {self.rate_hz} Hz"
+        )
 
     def _refuse_too_few_channels(self) -> None:
         there = self.pair.microphone.n_inputs
