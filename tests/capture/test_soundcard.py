@@ -50,7 +50,7 @@ class FakeStream:
             self.callback(heard, out, TICK, None, status)
             way = np.concatenate([way[TICK:], out[:, 0]])
             self.played.append(out[:, 0])
-            time.sleep(0.0003)
+            time.sleep(self.module.tick_s)
 
     def stop(self) -> None:
         self.active = False
@@ -68,7 +68,7 @@ class FakeModule:
 
     def __init__(self) -> None:
         self.opens_at_hz, self.refuses, self.refuses_mono = RATE_HZ, False, False
-        self.n_ticks, self.statuses = 100_000, {}
+        self.n_ticks, self.tick_s, self.statuses = 100_000, 0.0003, {}
         self.stream: FakeStream | None = None
 
     def check_output_settings(self, *_, **__) -> None:
@@ -157,6 +157,16 @@ def test_samples_that_the_system_lost_are_a_dropout(fake, status):
     assert quality == ("dropout",) and card.n_interruptions == 3
 
 
+def test_what_is_called_lost_while_a_stream_runs_in_is_no_dropout(fake):
+    """PortAudio calls it an underflow that the microphone's first sound is not there yet."""
+    last = RATE_HZ // 2 // TICK
+    fake.tick_s, fake.statuses = 0.005, dict.fromkeys([*range(last + 1), last + 10], ("input_underflow",))
+    with SoundCard(sound(), loop=False) as card:
+        blocks = [block for block, _ in zip(card.blocks(), range(last), strict=False)]
+        assert [block.dropped for block in blocks].count(True) == card.n_interruptions == 1
+    assert blocks[0].first_sample == 0 and not blocks[0].dropped
+
+
 def test_a_listener_that_is_late_is_told_what_it_lost(fake, monkeypatch):
     monkeypatch.setattr(soundcard, "QUEUE_S", 0.2)
     with SoundCard(sound()) as card:
@@ -210,6 +220,38 @@ def test_a_card_that_falls_silent_is_an_error_and_not_a_wait_for_ever(fake, monk
     fake.n_ticks = 0
     with pytest.raises(DeviceError, match="opened but delivers no sound"), SoundCard(sound()):
         pass
+
+
+@pytest.mark.parametrize(("name", "is_server"), [("default", True), ("pulse", True), ("USB Audio", False)])
+def test_a_server_that_falls_silent_may_run_at_another_rate(fake, monkeypatch, name, is_server):
+    monkeypatch.setattr(soundcard, "STALLED_S", 0.3)
+    monkeypatch.setattr(soundcard, "list_cards", lambda: (Card(0, name, "ALSA", 2, 2, 48_000.0, True, True),))
+    for n_ticks in (40, 0):
+        fake.n_ticks = n_ticks
+        with pytest.raises(DeviceError) as refused, SoundCard(sound()) as card:
+            card.record(5.0)
+        assert ("pactl list short sinks" in str(refused.value)) == is_server
+        assert ("another rate than 48000 Hz" in str(refused.value)) == is_server
+
+
+@pytest.mark.alone
+def test_a_sound_system_at_44100_hz_says_what_to_try(virtual_card):
+    monitor = ("master=slow.monitor", "source_name=slowmic", "rate=44100", "channels=1", "channel_map=mono")
+    with (
+        virtual_card.module("module-null-sink", "sink_name=slow", "rate=44100", "channels=1", "channel_map=mono"),
+        virtual_card.module("module-remap-source", *monitor, "master_channel_map=mono"),
+    ):
+        virtual_card.control("set-default-sink", "slow")
+        virtual_card.control("set-default-source", "slowmic")
+        try:
+            with SoundCard(sound(), device="pulse") as card:
+                samples, _ = card.record(1.0)
+            assert samples.any(), "where it does deliver sound, that is no fault"
+        except DeviceError as error:
+            assert "pactl list short sinks" in str(error)
+        finally:
+            virtual_card.control("set-default-sink", "speaker")
+            virtual_card.control("set-default-source", "mic")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from air import Air, AirBetween, person_taps, plain_taps, whole_blocks
 from mien import cli
 from mien.capture import Block, Card, check_emission
 from mien.device import card_check
+from mien.errors import DeviceError
+from virtual_card import skip_if_busy
 
 RATE_HZ = 48_000
 
@@ -71,6 +73,33 @@ def test_samples_that_the_system_lost_are_told_as_json(run, monkeypatch, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("there", ["kept.flac", "kept.json"])
+def test_a_file_that_is_there_is_not_written_over(run, monkeypatch, tmp_path, there):
+    """Also the sidecar: a shell that leads the answer into it makes it before we begin."""
+    monkeypatch.setattr(card_check, "SoundCard", None)
+    (tmp_path / there).write_text("mine")
+    code, out, err = run("--keep", "kept.flac", "--json")
+    assert code == 1 and out == "" and f"{there} exists already" in err
+    assert [path.name for path in tmp_path.iterdir()] == [there] and (tmp_path / there).read_text() == "mine"
+
+
+def test_a_card_that_does_not_open_is_not_said_to_play(run, monkeypatch):
+    def refuse(*_):
+        raise DeviceError("no sound card fits")
+
+    monkeypatch.setattr(card_check, "SoundCard", FakeCard)
+    monkeypatch.setattr(FakeCard, "__enter__", refuse)
+    code, _, err = run("--device", "nosuch")
+    assert code == 1 and "no sound card fits" in err and "playing" not in err
+
+
+def test_a_list_without_cards_says_so(run, monkeypatch):
+    monkeypatch.setattr("mien.capture.list_cards", lambda: ())
+    code, out, err = run("--list")
+    assert code == 1 and out == "" and "no sound card was found" in err
+    assert run("--list", "--json")[:2] == (0, "[]\n")
+
+
 def test_cards_are_listed(run, monkeypatch):
     monkeypatch.setattr(
         "mien.capture.list_cards", lambda: (Card(3, "Quiet Card", "ALSA", 2, 0, is_default_input=True),)
@@ -99,14 +128,21 @@ def test_wrong_words_are_refused_before_anything_is_played(run, monkeypatch, wor
 
 @pytest.mark.alone
 def test_a_person_before_a_card_of_a_real_sound_system_is_no_fault(virtual_card, run):
-    """21 s of real time: what PulseAudio plays goes past a simulated face into PulseAudio's microphone."""
+    """21 s of real time: what PulseAudio plays goes past a simulated face into PulseAudio's microphone.
+
+    Another program that takes a core for a moment tears the sound: one undisturbed run of three is asked for.
+    """
     taps, noise = person_taps("happiness", duration_s=1.0)
-    with AirBetween(virtual_card, Air(taps, noise=noise)) as air:
-        air.perform()
-        code, out, err = run("--device", "pulse", "--json")
-    assert code == 0, err
-    read = json.loads(out)
-    # A busy machine loses samples, and says so.
-    assert set(read["problems"]) <= {"dropout", "drift"}, read["checks"]
-    assert read["probe"]["low_hz"] == check_emission().probe.low_hz and read["state"] != "unusable"
+    for _ in range(3):
+        with AirBetween(virtual_card, Air(taps, noise=noise)) as air:
+            air.perform()
+            code, out, err = run("--device", "pulse", "--json")
+        assert code == 0, err
+        read = json.loads(out)
+        if "dropout" not in read["problems"]:
+            break
+    else:
+        skip_if_busy(read["verdict"])
+    assert read["problems"] == [] and read["state"] == "ready", read["checks"]
+    assert read["probe"]["low_hz"] == check_emission().probe.low_hz
     assert read["direct_path_db"] == pytest.approx(20 * np.log10(0.3), abs=2.0)

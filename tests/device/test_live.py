@@ -13,6 +13,7 @@ from mien.capture import CheckEmission, check_emission
 from mien.device import LIVE_PROBLEMS, analyse_check
 from mien.device.live_report import NAMES, REMEDIES
 from mien.device.timing import align_sweeps
+from mien.dsp import band_pass
 from mien.errors import DeviceError
 from mien.evaluation.figures_device import live_figure
 
@@ -101,6 +102,28 @@ def test_processing_is_named_and_told_apart(processing, words):
     assert report.state == ("mend" if words == {"gain-control"} else "unusable")
 
 
+def test_a_canceller_that_takes_most_out_at_first_is_named_too():
+    """One that had learnt before: above 10 kHz the first sweep is 30 dB softer than what follows."""
+    whole, end = heard(), round(3.1 * RATE_HZ)
+    whole[:end] -= 0.97 * band_pass(whole, RATE_HZ, 10_000, 23_900)[:end]
+    report = check(resample_poly(resample_poly(whole, 147, 160), 160, 147) + 1e-5 * np.cos(np.arange(len(whole))))
+    assert report.problems == ("echo-cancellation",) and report.state == "unusable"
+    assert "comes back: 30 dB" in said(report, "echo-cancellation")
+    assert "cannot be told: the level moves by" in said(report, "gain-control")
+    assert "cannot be told" in said(report, "resampled"), "what a canceller does to a sweep looks like resampling"
+
+
+def test_chirps_that_come_back_unsteady_spoil_whatever_the_cause():
+    whole = heard()
+    period = np.arange(len(whole)) // 2_400
+    chirps = (period >= 3 * 20) & (period < 9 * 20)
+    report = check(np.where(chirps & (period % 3 == 0), 0.6, 1.0) * whole)
+    assert report.problems == ("no-probe",) and report.state == "unusable"
+    assert "4 dB apart; why cannot be told" in said(report, "no-probe")
+    steadier = np.where(chirps & (period % 3 == 0), 0.8, 1.0)
+    assert check(steadier * whole).problems == ()
+
+
 def test_a_clipped_recording_is_not_taken_for_gain_control():
     assert check(heard(peak=0.05)).problems == ("clipped",)
 
@@ -121,6 +144,14 @@ def test_lost_samples_are_found_where_they_were_lost():
     periods = check(np.delete(whole, np.arange(6 * RATE_HZ, 6 * RATE_HZ + 3 * 2_400)))
     assert "dropout" in periods.problems, "three whole periods leave the chirps in step"
     assert "2 times" in said(check(whole, n_lost=2), "dropout")
+
+
+def test_sweeps_that_a_gap_moved_from_their_places_are_lost_samples_and_not_ready():
+    report = check(np.delete(heard(), np.arange(6 * RATE_HZ, 7 * RATE_HZ)), n_lost=3)
+    assert report.problems == ("dropout",) and report.state == "mend"
+    assert said(report, "dropout") == (
+        "the sound system lost samples 3 times; the sweeps are not as far apart as they were played"
+    )
 
 
 def test_a_way_through_44100_hz_is_named_resampled():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.options import Json
-from mien.terminal import print_json, print_table, say
+from mien.terminal import print_json, print_table
 
 if TYPE_CHECKING:
     from mien.device import DeviceReport, LiveReport
@@ -34,7 +34,7 @@ def probe(
     list_: Annotated[bool, typer.Option("--list", help="Play nothing: list the sound cards.")] = False,
     keep: Annotated[
         Path | None,
-        typer.Option("--keep", metavar="FILE", help="Keep what was recorded, .flac or .wav."),
+        typer.Option("--keep", metavar="FILE", help="Keep what was recorded, .flac or .wav, and a .json beside it."),
     ] = None,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Write the response as a picture, .png or .svg.")
@@ -78,11 +78,8 @@ def _probe_live(
     from mien.device.card_check import check_card
 
     if keep is not None:
-        from mien.sound_files import subtype_of
-
-        subtype_of(keep, None)
+        _refuse_to_keep(keep)
     emission = check_emission(level=level)
-    say(f"playing for {emission.duration_s:.0f} s: three sweeps that are heard, and chirps; keep still and quiet")
     checked = check_card(device, n_microphones=microphones, emission=emission)
     if keep is not None:
         from mien.recording import Recording, write_recording
@@ -95,6 +92,20 @@ def _probe_live(
         return
     print_table(checked.report.table())
     print("\n".join(checked.report.lines()))
+
+
+def _refuse_to_keep(path: Path) -> None:
+    """Raise a RecordingError for another kind of file, or a StorageError where one of the two to write is there."""
+    from mien.errors import StorageError
+    from mien.sound_files import sidecar_path, subtype_of
+
+    subtype_of(path, None)
+    for each in (path, sidecar_path(path)):
+        if each.exists():
+            raise StorageError(
+                f"--keep writes {path} and beside it {sidecar_path(path).name}, but {each} exists already; name "
+                "another file, or remove it"
+            )
 
 
 def _draw(report: "DeviceReport | LiveReport", picture: Path | None) -> None:
@@ -112,11 +123,14 @@ def _show_cards(as_json: bool) -> None:
     from dataclasses import asdict
 
     from mien.capture import list_cards
+    from mien.errors import DeviceError
 
     cards = list_cards()
     if as_json:
         print_json([asdict(card) for card in cards])
         return
+    if not cards:
+        raise DeviceError("no sound card was found; connect one, or start the sound system")
     rows: list[tuple[str, ...]] = [("number", "name", "system", "microphones", "loudspeakers", "default")]
     for card in cards:
         default = " ".join(

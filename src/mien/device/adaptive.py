@@ -26,6 +26,12 @@ SUPPRESSED_DB = 4.0
 SPREAD_DB = 2.0
 """Gain control moves all bands alike; when they move apart by more, something else is at work."""
 
+UNSTEADY_DB = 3.0
+"""The middle half of the chirps of one level come back within 1.4 dB even where they are as soft as `_SOFTEST` beside
+noise (a Rayleigh envelope's share in phase: 1.35 standard deviations of 1 / (6 sqrt 2)), and within half of that twice
+as loud."""
+
+_SOFTEST = 6.0
 _CLEAR_DB = 20.0
 _REFERENCE_DB = 10.0
 
@@ -39,6 +45,7 @@ class Levels:
         in_band_db: (sweep) gain of each sweep within the chirps' band, on the scale of the chirps' gain.
         loud_db, soft_db: (block) median gain of the loud and of the soft chirps; empty where they were not heard.
         noise_db: (step) noise; -inf where the recording is exactly zero.
+        chirp_spread_db: the middle half of the gains of chirps of one level, in the block where it is widest.
     """
 
     band_db: np.ndarray
@@ -46,6 +53,7 @@ class Levels:
     loud_db: np.ndarray
     soft_db: np.ndarray
     noise_db: np.ndarray
+    chirp_spread_db: float = 0.0
 
     @property
     def sweep_change_db(self) -> float:
@@ -71,6 +79,11 @@ class Levels:
         return float(self.in_band_db.min() - self.in_band_db[0]) if len(self.in_band_db) else 0.0
 
     @property
+    def moved_db(self) -> float:
+        """Return how far the level within the chirps' band came and went: of the sweeps, or of the loud chirps."""
+        return max((float(np.ptp(each)) for each in (self.in_band_db, self.loud_db) if len(each)), default=0.0)
+
+    @property
     def below_first_sweep_db(self) -> float:
         """Return how far the last loud chirps lie below what the first sweep promises of their band."""
         if not len(self.loud_db) or not len(self.in_band_db):
@@ -94,9 +107,11 @@ class Levels:
 
 def measure_levels(pulses: Pulses, track: ChirpTrack, emission: CheckEmission, noise_db: np.ndarray) -> Levels:
     """Return the levels of one microphone."""
-    return Levels(
-        _band_levels(pulses), _in_band_gains(pulses, emission), *_block_gains(track, emission), np.asarray(noise_db)
-    )
+    loud, soft = _block_gains(track, emission)
+    spread_db = max((float(np.ptp(np.quantile(gains, (0.25, 0.75)))) for gains in (*loud, *soft)), default=0.0)
+    loud_db, soft_db = (np.array([np.median(gains) for gains in blocks]) for blocks in (loud, soft))
+    noise_db = np.asarray(noise_db)
+    return Levels(_band_levels(pulses), _in_band_gains(pulses, emission), loud_db, soft_db, noise_db, spread_db)
 
 
 def _band_levels(pulses: Pulses) -> np.ndarray:
@@ -125,8 +140,8 @@ def _in_band_gains(pulses: Pulses, emission: CheckEmission) -> np.ndarray:
     return 10 * np.log10(peak / reference) - 20 * np.log10(played)
 
 
-def _block_gains(track: ChirpTrack, emission: CheckEmission) -> tuple[np.ndarray, np.ndarray]:
-    """Return (block) the median gain of the loud, and of the soft chirps; the rising first ones are left out.
+def _block_gains(track: ChirpTrack, emission: CheckEmission) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return of each block (chirp) the gains of the loud, and of the soft chirps; the rising first ones are left out.
 
     Soft chirps are judged only where they stand so clear that noise does not lift them.
     """
@@ -138,12 +153,12 @@ def _block_gains(track: ChirpTrack, emission: CheckEmission) -> tuple[np.ndarray
         these &= np.abs(track.emitted - part.level) < 0.02 * part.level
         if np.count_nonzero(these) < 5:
             continue
-        gain_db = float(np.median(track.gain_db[these]))
+        gain_db = track.gain_db[these]
         if part.level > 0.9 * emission.level:
             loud.append(gain_db)
-        elif np.median(track.heard[these]) > 6 * track.floor:
+        elif np.median(track.heard[these]) > _SOFTEST * track.floor:
             soft.append(gain_db)
-    return np.array(loud), np.array(soft)
+    return loud, soft
 
 
 def find_noise_suppression(levels: Levels) -> str | None:
@@ -167,6 +182,9 @@ def find_echo_cancellation(levels: Levels) -> str | None:
     if apart and (fallen_db <= -CANCELLED_DB or levels.sweep_change_db <= -CANCELLED_DB):
         gone_db = -min(fallen_db, levels.sweep_change_db)
         return f"what is played is taken out of the recording: {gone_db:.0f} dB of it within the check"
+    # A canceller that had learnt before, or that starts anew after each silence, takes most out at first.
+    if apart and levels.moved_db >= CANCELLED_DB:
+        return f"what is played is taken out of the recording and comes back: {levels.moved_db:.0f} dB of it"
     if levels.in_band_change_db <= -CANCELLED_DB and levels.in_band_change_db < levels.sweep_change_db - CANCELLED_DB:
         return f"the chirps' band is taken out of the recording: {-levels.in_band_change_db:.0f} dB within the check"
     return None

@@ -8,7 +8,7 @@ import numpy as np
 from mien.capture import CheckEmission, SoundCard, check_emission
 from mien.device.live import analyse_check
 from mien.device.live_report import LiveReport
-from mien.progress import bar
+from mien.progress import bar, talk
 
 TAIL_S = 1.0
 """Recorded beyond the emission's end: longer than any device takes there and back."""
@@ -30,7 +30,7 @@ class CardCheck:
 def check_card(
     device: str | None = None, *, n_microphones: int = 1, emission: CheckEmission | None = None
 ) -> CardCheck:
-    """Play the check's emission through a sound card, and judge what comes back; a bar shows how far it is.
+    """Play the check's emission through a sound card, and judge what comes back; a line and a bar show it.
 
     Args:
         device: a part of the card's name (`capture.choose_cards`); None takes the system's default.
@@ -43,6 +43,8 @@ def check_card(
     emission = emission or check_emission()
     card = SoundCard(emission.samples(), emission.rate_hz, device=device, n_input_channels=n_microphones, loop=False)
     with card:
+        told = f"{card.name} is playing for {emission.duration_s:.0f} s: three sweeps that are heard, and chirps"
+        talk.print(f"{told}; keep still and quiet", highlight=False, markup=False)
         samples, n_gaps = _recorded(card, emission.duration_s + TAIL_S)
         facts = {"card": card.name, "stated_latency_s": round(card.latency_s, 4)}
     report = analyse_check(

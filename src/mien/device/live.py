@@ -10,6 +10,7 @@ from mien.capture import CheckEmission
 from mien.device.adaptive import (
     LEVEL_DB,
     STEP_DB,
+    UNSTEADY_DB,
     Levels,
     find_echo_cancellation,
     find_gain_control,
@@ -148,29 +149,38 @@ def _checks(
         known = [Check("clipped", "clipped" in said, said.get("clipped", "none seen"))]
         wireless = find_bluetooth(name, compress(np.zeros(1), 48_000, Sweep()), None)
         known.append(Check("bluetooth", True, wireless) if wireless else Check("bluetooth", None, UNKNOWN))
-        words = ("gain-control", "echo-cancellation", "noise-suppression", "resampled", "dropout", "drift")
+        words = ("gain-control", "echo-cancellation", "noise-suppression", "resampled", "drift")
         unknown = [Check(word, None, said.get(word, UNKNOWN)) for word in words]
         resampled = [Check("resampled", True, said["resampled"])] if "resampled" in said else []
-        return (*(check for check in unknown if not resampled or check.word != "resampled"), *resampled, *known)
+        unknown = [check for check in unknown if not resampled or check.word != "resampled"]
+        apart = "the sweeps are not as far apart as they were played" if channel.n_sweeps else None
+        lost = _lost(n_lost, apart)
+        return (*unknown, *resampled, Check("dropout", True if lost else None, lost or UNKNOWN), *known)
     processed = _processing(heard.levels, "clipped" in said)
     # What a canceller leaves of the chirps arrives at no one time, and what processing does to the bands of a sweep
-    # looks like samples lost within it.
+    # looks like samples lost within it; cancellers that work in bands of 8 kHz mirror a sweep at their seams.
     cancelled = any(check.found for check in processed if check.word == "echo-cancellation")
-    lost = None if cancelled else find_lost_samples(heard.timing)
-    if n_lost:
-        lost = f"the sound system lost samples {n_lost} times" + (f"; {lost}" if lost else "")
+    lost = _lost(n_lost, None if cancelled else find_lost_samples(heard.timing))
     if not any(check.found for check in processed):
         lost = lost or said.get("dropout")
     return (
         _clear(channel, said),
-        _chirps(heard.track),
+        _chirps(heard, any(check.found for check in processed)),
         *processed,
-        _check("resampled", said.get("resampled"), "none seen"),
+        Check("resampled", None, "cannot be told beside echo cancellation")
+        if cancelled
+        else _check("resampled", said.get("resampled"), "none seen"),
         _check("clipped", said.get("clipped"), "none seen"),
         _check("dropout", lost, "none seen"),
         _drift(heard.timing),
         _check("bluetooth", find_bluetooth(name, heard.pulses, latency_s), "no sign of it"),
     )
+
+
+def _lost(n_lost: int, seen: str | None) -> str | None:
+    """Name what the system said that it lost, and what of it is seen."""
+    told = f"the sound system lost samples {n_lost} times" if n_lost else None
+    return "; ".join(each for each in (told, seen) if each) or None
 
 
 def _check(word: str, detail: str | None, otherwise: str) -> Check:
@@ -183,13 +193,17 @@ def _clear(channel: ChannelReport, said: dict[str, str]) -> Check:
     return _check("low-snr", said.get("low-snr"), good)
 
 
-def _chirps(track: ChirpTrack) -> Check:
+def _chirps(heard: Heard, explained: bool) -> Check:
+    """Return whether the chirps were heard, clear and, unless processing that was named explains it, steady."""
+    track, spread_db = heard.track, heard.levels.chirp_spread_db
     share = 100 * float(track.clear.mean()) if len(track.clear) else 0.0
     if not track.is_heard:
         return Check("no-probe", True, f"{share:.0f} % of them stand clear of the noise")
     ratio_db = _direct_to_noise_db(track)
     if ratio_db < LEAST_DIRECT_TO_NOISE_DB:
         return Check("no-probe", True, f"heard, but only {ratio_db:.0f} dB over the noise; 20 dB are needed")
+    if spread_db > UNSTEADY_DB and not explained:
+        return Check("no-probe", True, f"chirps of one level come back {spread_db:.0f} dB apart; why cannot be told")
     return Check("no-probe", False, f"{share:.0f} % of {len(track.clear)} heard")
 
 
@@ -202,12 +216,14 @@ def _processing(levels: Levels, clipped: bool) -> tuple[Check, Check, Check]:
     gain = find_gain_control(levels)
     if (echo or noise or clipped) and abs(levels.sweep_change_db) <= LEVEL_DB:
         gain = gain if levels.soft_over_loud_db > STEP_DB and not clipped else None
+    moves = abs(levels.sweep_change_db) > LEVEL_DB
+    moving = f"cannot be told: the level moves by {levels.sweep_change_db:+.1f} dB, but not in all bands alike"
     steady = f"none seen: the level keeps within {abs(levels.sweep_change_db):.1f} dB"
     unknown = np.isnan(levels.noise_change_db)
     quiet = Check("noise-suppression", None, "cannot be told: there is no noise that it could take out")
     told = f"none seen: the noise keeps within {abs(levels.noise_change_db):.0f} dB"
     return (
-        _check("gain-control", gain, steady),
+        Check("gain-control", None, moving) if gain is None and moves else _check("gain-control", gain, steady),
         _check("echo-cancellation", echo, "none seen"),
         quiet if noise is None and unknown else _check("noise-suppression", noise, told),
     )

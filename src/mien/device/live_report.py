@@ -27,7 +27,8 @@ REMEDIES = {
     "low-snr": "turn the volume up, uncover loudspeaker and microphone, go where it is quieter",
     "no-sweep": "turn the volume up and the microphone on; allow the microphone; take headphones out; turn echo "
     "cancellation off",
-    "no-probe": "use the recommended band, or turn the volume up",
+    "no-probe": "use the recommended band, or turn the volume up; where levels move, turn off everything that improves "
+    "sound, and keep still",
     "gain-control": "turn automatic gain control off: in a browser autoGainControl: false, on a computer the "
     "microphone's enhancements (Windows), or a raw device instead of a voice one",
     "echo-cancellation": "turn echo cancellation off: in a browser echoCancellation: false, on a computer the "
