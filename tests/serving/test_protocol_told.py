@@ -15,9 +15,9 @@ for name in ("fastapi", "uvicorn", "websockets"):
 from real_server import running  # noqa: E402
 
 from mien.serving import messages as said  # noqa: E402
-from mien.serving.doors import MOST_OPEN  # noqa: E402
+from mien.serving.doors import MOST_OPEN, listening_socket  # noqa: E402
 from mien.serving.limits import MOST_RATE_HZ, Limits  # noqa: E402
-from mien.serving.server import REQUEST_S, listening_socket  # noqa: E402
+from mien.serving.server import REQUEST_S  # noqa: E402
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "protocol.md").read_text(encoding="utf-8")
