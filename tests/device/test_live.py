@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,6 +76,14 @@ def test_the_answer_is_plain_words_and_plain_json():
         assert any(line.startswith(f"{name}: ") for line in lines), name
     assert len(report.table()) == 11
     assert set(NAMES) | {"no-sweep"} == set(LIVE_PROBLEMS) == set(REMEDIES)
+
+
+def test_the_document_tells_of_every_word_and_every_field():
+    text = (Path(__file__).parents[2] / "docs" / "device.md").read_text(encoding="utf-8")
+    read = plain_report().to_json()
+    nested = {*read["checks"][0], *read["response"], *read["course"], "ready", "mend", "unusable"}
+    missing = [word for word in {*read, *nested, *LIVE_PROBLEMS} if f"`{word}`" not in text]
+    assert not missing and f"{EMISSION.duration_s:.0f} s are played" in text
 
 
 def test_the_picture_shows_response_noise_and_course():
