@@ -16,3 +16,12 @@ def test_the_picture_draws_every_channel_and_the_verdict():
     assert len(above.get_lines()) == 3 and len(below.get_lines()) == 3
     drawn_hz = above.get_lines()[0].get_xdata()
     assert 23.9 < drawn_hz.max() <= 24.0
+
+
+def test_what_lies_far_above_the_speech_band_is_in_the_picture():
+    """Where 1-4 kHz is taken out, the band of the chirps stands 40 dB above 0."""
+    sweep = 0.5 * Sweep(0, 24_000, 1.0).samples(48_000)
+    sweep[: len(sweep) // 4] *= 0.01
+    sweep = sweep + 1e-6 * np.random.default_rng(0).standard_normal(len(sweep))
+    above, _ = response_figure(analyse_sweep(sweep[None].astype(np.float32), 48_000, (0, 24_000), 1.0)).axes
+    assert np.max(above.get_lines()[0].get_ydata()) < above.get_ylim()[1]

@@ -55,6 +55,13 @@ def _draw_response(above: Axes, below: Axes, report: DeviceReport) -> None:
             best = report.recommended
             axes.axvspan(best.low_hz / 1000, best.high_hz / 1000, color="tab:green", alpha=0.12)
         axes.grid(alpha=0.2)
-    above.set(ylim=(-70, 15), ylabel="response in dB\n(0: mean of 1-4 kHz)")
+    highest_db = max(
+        (float(np.max(channel.curve_db)) for channel in report.channels if len(channel.curve_db)), default=0
+    )
+    # Where 1-4 kHz is weak, or was taken out, all else lies far above it.
+    above.set(
+        ylim=(-70, max(15.0, highest_db + 5) if np.isfinite(highest_db) else 15),
+        ylabel="response in dB\n(0: mean of 1-4 kHz)",
+    )
     below.set(xlim=(BAND_EDGES_HZ[0] / 1000, BAND_EDGES_HZ[-1] / 1000), xlabel="frequency in kHz", ylabel="SNR in dB")
     above.legend(loc="lower left", fontsize=8)
