@@ -7,7 +7,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from mien.errors import MessageError
 
@@ -141,9 +141,9 @@ class StartLive(_Message):
     hop_s: Annotated[float, Field(ge=0.05, le=2.0)] = 0.05
 
 
-def _agreed(consent: bool) -> bool:
-    # A literal True would take the number 1.
-    if not consent:
+def _agreed(consent: object) -> object:
+    # A literal True alone would take the number 1.
+    if consent is not True:
         raise ValueError("nothing is collected without consent")
     return consent
 
@@ -158,7 +158,7 @@ class StartCollect(_Message):
 
     type: Literal["start-collect"] = "start-collect"
     audio: AudioSettings
-    consent: Annotated[bool, AfterValidator(_agreed)]
+    consent: Annotated[Literal[True], BeforeValidator(_agreed)]
     subject: Identifier | None = None
 
 
