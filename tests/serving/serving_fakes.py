@@ -47,6 +47,7 @@ class FakeLive:
     """Answers every 50 ms; the louder the sound, the more it is happiness."""
 
     window_s, hop_s, distance_m, problem = 0.5, 0.05, np.array([0.1, 0.6]), ""
+    n_missing = 0
 
     def __init__(self, recognizer=None, hop_s=0.05):
         self.n_dropped_windows, self._heard, self.n_fed = 0, 0, 0

@@ -1,10 +1,12 @@
 """The server as its clients see it: pages, headers, cookies, and each view over /ws."""
 
 import json
+import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from serving_fakes import AUDIO, Client, settings
+from serving_fakes import AUDIO, FAKES, Client, FakeLive, settings
 
 pytest.importorskip("fastapi", reason="pip install mien[live]")
 pytest.importorskip("httpx", reason="pip install mien[test]")
@@ -146,6 +148,25 @@ def test_live_answers_every_window_and_says_when_each_was_captured(served):
         client.sound(np.full(4_800, 0.1))
         client.say("skip")
         assert client.hear().code is said.ErrorCode.NOT_NOW
+
+
+@pytest.mark.parametrize(("answer_s", "in_a_thread"), [(0.001, False), (0.1, True)])
+def test_only_a_slow_model_answers_in_a_thread(served, answer_s, in_a_thread):
+    heard_in = set()
+
+    class Watched(FakeLive):
+        def feed(self, samples, **options):
+            heard_in.add(threading.current_thread().name)
+            return super().feed(samples, **options)
+
+    functions = replace(FAKES, live=lambda recognizer, hop_s: Watched())
+    with stream(served(answer_s=answer_s, functions=functions)) as socket:
+        client = Client(socket)
+        client.hello()
+        client.start("live")
+        client.seconds(0.5)
+        client.hear("prediction")
+    assert [name.startswith("mien-recognise") for name in heard_in] == [in_a_thread]
 
 
 def test_audio_at_another_rate_is_told_what_to_do(served):

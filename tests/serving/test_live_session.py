@@ -45,6 +45,23 @@ def test_blocks_of_any_size_give_the_same_answers(front_end):
     np.testing.assert_allclose(shares(parts), shares(whole), atol=1e-6)
 
 
+@pytest.mark.parametrize("silent_s", [0, 1])
+def test_who_gathers_what_is_missing_has_the_same_answers_no_later(silent_s):
+    # After silence the probe is looked for in vain at first.
+    sounds = np.concatenate([np.zeros((1, silent_s * RATE_HZ), np.float32), TWO_LOOKS], axis=1)
+    eager, lazy = LiveSession(recognizer()), LiveSession(recognizer())
+    waiting, n_feeds, both = [], 0, ([], [])
+    for first in range(0, sounds.shape[1] - 480, 480):
+        frame = sounds[:, first : first + 480]
+        both[0].extend((first, one.time_s, one.expression) for one in eager.feed(frame))
+        waiting.append(frame)
+        if sum(part.shape[1] for part in waiting) >= lazy.n_missing:
+            both[1].extend((first, one.time_s, one.expression) for one in lazy.feed(np.concatenate(waiting, axis=1)))
+            waiting, n_feeds = [], n_feeds + 1
+    assert both[0] == both[1] and len(both[0]) > 130
+    assert n_feeds < 0.3 * sounds.shape[1] / 480
+
+
 def test_an_answer_every_50_ms_and_none_is_lost():
     session = LiveSession(recognizer())
     found = fed(session, TWO_LOOKS)

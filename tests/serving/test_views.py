@@ -42,7 +42,7 @@ def frames(samples, n_block=2_400, lose=()):
 def view():
     made = recognizer()
     emission = sounds_of(Settings(model=made))["live"].told
-    return LiveView(START, emission, live_session(made, START.hop_s), made, calibrated=False)
+    return LiveView(START, emission, live_session(made, START.hop_s), made, calibrated=False, is_quick=True)
 
 
 def test_every_window_is_answered_or_counted_with_its_capture_time():

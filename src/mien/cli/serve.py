@@ -66,11 +66,12 @@ def _settings(
 
     if (protocol is not None or keep_audible) and collect is None:
         raise typer.BadParameter("it says how to collect, and nothing is collected; add --collect STUDY")
-    recognizer, note = (None, "") if model is None else _loaded(model)
+    recognizer, note, spent_s = (None, "", 0.0) if model is None else _loaded(model)
     return Settings(
         model=recognizer,
         model_name=model or "",
         model_note=note,
+        answer_s=spent_s,
         study=collect,
         protocol=None if protocol is None else read_protocol(protocol),
         keep_audible=keep_audible,
@@ -78,8 +79,8 @@ def _settings(
     )
 
 
-def _loaded(model: str) -> tuple[Any, str]:
-    """Return a model and what a person must know of it."""
+def _loaded(model: str) -> tuple[Any, str, float]:
+    """Return a model, what a person must know of it, and how long one answer takes."""
     import torch
 
     from mien.recognizer import Recognizer
@@ -89,10 +90,10 @@ def _loaded(model: str) -> tuple[Any, str]:
     # Clients share the cores among them; threads within one answer would only wait for each other.
     torch.set_num_threads(1)
     recognizer = Recognizer.load(model)
-    slow = slowness(answer_s(recognizer))
-    if slow:
+    spent_s = answer_s(recognizer)
+    if slow := slowness(spent_s):
         say(f"model {model}: {slow}")
-    return recognizer, SIMULATED if recognizer.simulated else ""
+    return recognizer, SIMULATED if recognizer.simulated else "", spent_s
 
 
 def _certificate(names: list[str]) -> "Certificate":

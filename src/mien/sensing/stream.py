@@ -6,6 +6,7 @@ grid, and the direct path's phase keeps the cut in place (a loop of second order
 samples up to its end alone, never on how they were cut into blocks.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -150,6 +151,17 @@ class PeriodStream:
         self._held_from = self._search_from = self.n_heard
         self._n_try, self._lock, self._silent_until = FIRST_TRY, None, None
 
+    @property
+    def n_missing(self) -> int:
+        """Return how many samples must be pushed until anything can come of them, one period at most."""
+        period = self._grid.samples_per_period
+        if self._lock is not None:
+            end: float = self._end_of(self._lock)
+        else:
+            search = self._search_from + round(self._n_try * period)
+            end = search if self._silent_until is None else min(search, self._silent_until + period)
+        return min(max(0, math.ceil(end - self.n_heard)), math.floor(period))
+
     def push(self, samples: np.ndarray) -> list[Heard]:
         """Return the periods that samples (channel time) complete, and where the probe was looked for in vain."""
         heard: list[Heard] = []
@@ -174,8 +186,12 @@ class PeriodStream:
         """Do the next thing that the samples at hand allow; None where there is none."""
         if self._lock is None:
             return self._search()
-        end = int(np.floor(self._lock.onset_sample)) + round(self._grid.samples_per_period) - self._lead + self._guard
+        end = self._end_of(self._lock)
         return self._follow(self._lock, end) if self.n_heard >= end else None
+
+    def _end_of(self, lock: _Lock) -> int:
+        """Return up to which sample must be heard for the period at a lock's onset."""
+        return int(np.floor(lock.onset_sample)) + round(self._grid.samples_per_period) - self._lead + self._guard
 
     def _search(self) -> Sequence[Heard] | None:
         n_samples = round(self._n_try * self._grid.samples_per_period)

@@ -21,7 +21,7 @@ from mien.serving.connection import Connection, Pools
 from mien.serving.emissions import Sound, sounds_of
 from mien.serving.kept_calibrations import FOLDER
 from mien.serving.limits import Allowance
-from mien.serving.live_view import LiveView
+from mien.serving.live_view import QUICK_S, LiveView
 from mien.serving.page_files import page_files
 from mien.serving.security import Guard
 from mien.serving.settings import Settings
@@ -269,4 +269,5 @@ def _view(settings: Settings, sounds: dict[str, Sound], start: Any, memory: dict
         return CalibrateView(start, told, model, functions.calibrate, functions.judge, memory, folder)
     known = memory.get("calibrated")
     recognizer = model if known is None else known
-    return LiveView(start, told, functions.live(recognizer, start.hop_s), recognizer, known is not None)
+    session, is_quick = functions.live(recognizer, start.hop_s), settings.answer_s <= QUICK_S
+    return LiveView(start, told, session, recognizer, known is not None, is_quick)

@@ -34,6 +34,8 @@ class CalibrateView:
         folder: where it is kept on disk, too, where the person asks for it; None keeps none.
     """
 
+    n_missing, is_quick = 0, True
+
     def __init__(
         self,
         start: said.StartCalibrate,

@@ -31,6 +31,8 @@ class CheckView:
         memory: of the browser's session; the result is kept there as "check".
     """
 
+    n_missing, is_quick = 0, True
+
     def __init__(
         self,
         start: StartCheck,

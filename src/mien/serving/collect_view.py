@@ -24,6 +24,8 @@ class CollectView:
         memory: of the browser; who is collected is kept there as "collecting", so that it goes on after a break.
     """
 
+    n_missing, is_quick = 0, True
+
     def __init__(
         self, start: said.StartCollect, emission: said.Emission, collection: Collection, memory: dict[str, Any]
     ) -> None:

@@ -1,9 +1,9 @@
-"""One client's connection: what it sends is checked, counted and queued; a view answers in a thread; answers are sent.
+"""One client's connection: what it sends is checked, counted and queued; a view answers; answers are sent.
 
 Three tasks share it. The reader takes what comes and closes on whoever breaks the protocol or its limits. The worker
-gives it to the view, one thing at a time, in a pool with a thread per core; long work goes to a pool of its own, so
-that no client's calibration stands before another's windows. The writer sends; who
-does not read is cut off by the socket (`server`).
+gives it to the view, one thing at a time: sound at once where that is quick, all else in a pool with a thread per core;
+long work goes to a pool of its own, so that no client's calibration stands before another's windows. The writer sends;
+who does not read is cut off by the socket (`server`).
 """
 
 import asyncio
@@ -240,9 +240,17 @@ class Connection:
             self._arrived.clear()
             while self._inbox:
                 if isinstance(self._inbox[0], AudioFrame):
+                    if self._is_too_little():
+                        break
                     await self._give_sound()
                 else:
                     await self._give_message(self._inbox.popleft())
+
+    def _is_too_little(self) -> bool:
+        """Whether the view can wait for more: a thread is woken once for each answer, not for each frame."""
+        if self._view is None or self._n_waiting >= self._view.n_missing:
+            return False
+        return all(isinstance(item, AudioFrame) for item in self._inbox)
 
     async def _give_sound(self) -> None:
         frames = []
@@ -251,7 +259,7 @@ class Connection:
             self._n_waiting -= len(frames[-1].samples)
         view = self._view
         if view is not None:
-            await self._answer(lambda: view.hear(frames))
+            await self._answer(lambda: view.hear(frames), here=view.is_quick)
 
     async def _give_message(self, message: Any) -> None:
         if isinstance(message, said.StartCheck | said.StartLive | said.StartCollect | said.StartCalibrate):
@@ -278,10 +286,14 @@ class Connection:
 
         await self._answer(begin, slow=True)
 
-    async def _answer(self, ask: Callable[[], Answer], *, slow: bool = False) -> None:
-        """Let a thread ask the view; send what it answers, and do the work that it leaves."""
+    async def _answer(self, ask: Callable[[], Answer], *, slow: bool = False, here: bool = False) -> None:
+        """Ask the view, send what it answers, and do the work that it leaves.
+
+        Args:
+            here: at once, for what takes a few milliseconds: threads that take turns for each of those take longer.
+        """
         try:
-            answer = await self._in_thread(ask, slow)
+            answer = ask() if here else await self._in_thread(ask, slow)
             self._send(*answer.messages)
             while answer.work is not None:
                 answer = await self._in_thread(answer.work, slow=True)

@@ -131,6 +131,11 @@ class LiveSession:
         """Return why there is no probe at present, in words; empty where there is one, or none was looked for yet."""
         return self._stream.problem
 
+    @property
+    def n_missing(self) -> int:
+        """Return how many samples may be gathered before they are fed, without an answer coming later for it."""
+        return self._stream.n_missing
+
     def feed(
         self, samples: np.ndarray, *, dropped: bool = False, n_lost: int = 0, most_answers: int | None = None
     ) -> list[LivePrediction]:

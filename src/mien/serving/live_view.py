@@ -11,6 +11,9 @@ from mien.serving.views import Answer, not_now, warnings_of
 MOST_ANSWERS = 4
 """Of the windows that sound completes at once, which it does when the server is late, so many are answered."""
 
+QUICK_S = 0.005
+"""What takes longer is answered in a thread."""
+
 
 class LiveView:
     """Recognises.
@@ -19,14 +22,22 @@ class LiveView:
         session: a `LiveSession`, or what feeds like it.
         recognizer: whose session it is.
         calibrated: it knows the person.
+        is_quick: an answer takes `QUICK_S` at most.
     """
 
-    def __init__(self, start: StartLive, emission: Emission, session: Any, recognizer: Any, calibrated: bool) -> None:
+    def __init__(
+        self, start: StartLive, emission: Emission, session: Any, recognizer: Any, calibrated: bool, is_quick: bool
+    ) -> None:
+        self.is_quick = is_quick
         self._start, self._emission, self._session = start, emission, session
         self._recognizer, self._calibrated = recognizer, calibrated
         self._n_heard = 0
         # Where frames end, in samples heard, and when they were captured: a window's end lies in one of them.
         self._ends: deque[tuple[int, float]] = deque(maxlen=1_000)
+
+    @property
+    def n_missing(self) -> int:
+        return self._session.n_missing
 
     def begin(self) -> Answer:
         distance_m = self._session.distance_m

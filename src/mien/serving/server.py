@@ -19,6 +19,9 @@ CUT_S = 0.5
 
 SHUTDOWN_S = 5
 
+MOST_UNREAD = 16
+"""Messages of one client that may wait for the application before nothing more is read from its socket."""
+
 
 def server_of(app: Any, doors: Doors, limits: Limits, certificate: Certificate | None = None) -> Any:
     """Return a uvicorn server of an application; `run(sockets=[doors])` serves until it is stopped.
@@ -60,7 +63,16 @@ def server_of(app: Any, doors: Doors, limits: Limits, certificate: Certificate |
     class CountedSocket(WebSocketsSansIOProtocol):
         """A WebSocket that is cut off, with a reason, where more bytes come than sound can need or none are read."""
 
-        _cut = False
+        _cut = _paused = False
+
+        @property
+        def read_paused(self) -> bool:  # type: ignore[override]
+            """Return whether reading need not be paused; to pause for every message is costly, so a few may wait."""
+            return not self._cut and (self._paused or self.queue.qsize() < MOST_UNREAD)
+
+        @read_paused.setter
+        def read_paused(self, paused: bool) -> None:
+            self._paused = paused
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)

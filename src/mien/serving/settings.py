@@ -62,6 +62,7 @@ class Settings:
     Args:
         model: what recognises; None offers neither live nor calibrate. model_name: how it was named.
         model_note: what a person must know of it.
+        answer_s: how long one answer of it takes.
         study: the folder to collect into; None does not offer to collect.
         protocol: of the collection; None is FacER's. keep_audible: store speech too.
         calibrated_folder: where calibrated models of who agrees are kept; None keeps them in memory only.
@@ -75,6 +76,7 @@ class Settings:
     model: "Recognizer | None" = None
     model_name: str = ""
     model_note: str = ""
+    answer_s: float = 0.0
     study: Path | None = None
     protocol: Protocol | None = None
     keep_audible: bool = False

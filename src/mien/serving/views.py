@@ -39,6 +39,16 @@ class Answer:
 class View(Protocol):
     """One view of one client."""
 
+    @property
+    def n_missing(self) -> int:
+        """Return how many samples may be gathered before the view hears them; 0 where it should hear them at once."""
+        ...
+
+    @property
+    def is_quick(self) -> bool:
+        """Return whether hearing takes a few milliseconds; what takes longer is `Answer.work` or slows others."""
+        ...
+
     def begin(self) -> Answer:
         """Return what begins it: `Started`, perhaps a prompt."""
         ...
