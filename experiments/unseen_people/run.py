@@ -55,6 +55,9 @@ class Case:
         return self.ear or Ear(known.hears, known.probe)
 
 
+MORE = {"bank_windows": 8192, "adaptation_epochs": 20}
+"""All windows that were learnt, and ten times the passes: whether adaptation gains nothing for want of either."""
+
 CASES: dict[str, Case] = {
     name: Case(name, ADAPTED if method_named(name).adapts else ("none",), SPECTROGRAM, BENCH.options[name])
     for name in ("facer", "resnet", "xhar")
@@ -64,6 +67,8 @@ CASES: dict[str, Case] = {
     "linear": Case("linear", ("none",)),
     "sonicface": Case("sonicface", CALIBRATED, options=BENCH.options["sonicface"]),
     "mien": Case("mien", CALIBRATED, options=BENCH.options["mien"]),
+    "facer, adapted longer": Case("facer", ADAPTED, SPECTROGRAM, {**BENCH.options["facer"], **MORE}),
+    "xhar, adapted longer": Case("xhar", ADAPTED, SPECTROGRAM, {**BENCH.options["xhar"], **MORE}),
 }
 """`facer`, `resnet`, `xhar` hear quarter seconds after the onset, three a take; the others hear the take at once."""
 
