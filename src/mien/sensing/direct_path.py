@@ -6,6 +6,10 @@ the simulator assumes). Without alignment a single sample at 21 kHz turns the su
 is minimised here, per period and channel, as a complex number beside a derivative that aligns the template to a
 fraction of a sample.
 
+FacER's S_d is recorded beforehand, by another loudspeaker and microphone in a quiet place. Such a recording comes with
+no data that we know, and would have another device's response and delay. Here S_d is what stands still in the recording
+itself; `remove_direct_path` takes another one as `reference`, which no front end gives it.
+
 Only the direct path's own delays (up to 10 cm) decide c, so that a still face is not taken for direct path.
 
 Reference: FacER section IV-A-2.

@@ -200,8 +200,8 @@ ADAPTING_RATES = {"facer": 1e-4, "xhar": 5e-4, "dann": 2e-3}
 _TUNED = (
     "Every network was tuned by the same three learning rates on 20 other simulated people (seed 1000, one split), "
     "adaptation by three more; xhar and dann learn as resnet does. svm and linear tune themselves within every fold. "
-    "Passes give every network about the same time of one core. The optimiser is AdamW; the paper has SGD, for which "
-    "the passes are too few. "
+    "Passes were chosen for about the same time of one core each, and came out as told below. The optimiser is AdamW; "
+    "the paper has SGD, for which the passes are too few. "
 )
 
 

@@ -9,7 +9,7 @@ from mien.evaluation.adaptation import adaptation_named
 from mien.evaluation.metrics import accuracy, class_scores, classes_of, confusion, macro_f1, score
 from mien.evaluation.results import case_name, cases, fold_scores, margins
 from mien.evaluation.statistics import Interval, cluster_bootstrap, confusions_by_subject, holm
-from mien.reproduce.facer.paper import FOLDS_SPREAD, LEAST_AVERAGE_PRECISION, PAPER, PLACES_SPREAD, Stated
+from mien.reproduce.facer.paper import PAPER, Stated
 from mien.reproduce.facer.plan import CASES
 from mien.reproduce.facer.run import Found
 from mien.reproduce.facer.variants import Variant
@@ -22,18 +22,20 @@ def summary(found: Found) -> pd.DataFrame:
 
     Returns:
         Columns `KEYS`; accuracy with its 95 % interval over people (accuracy_low, accuracy_high), the scores of
-        `metrics.score`, accuracy_folds (the standard deviation over folds and seeds), n_subjects and n_scored.
+        `metrics.score`, accuracy_folds (the standard deviation over a seed's folds, mean over seeds), n_subjects and
+        n_scored.
     """
     rows = []
     for case, part in found.predictions.groupby("case", sort=False):
         for (method, adaptation, unit), scored in cases(_without_empty(part)):
             interval = accuracy_of(scored)
-            folds = fold_scores(scored, unit)["accuracy"]
+            folds = fold_scores(scored, unit)
+            spread = folds.groupby("seed")["accuracy"].std(ddof=0).mean()
             rows.append(
                 dict(zip(KEYS, (case, method, adaptation, unit), strict=True))
                 | score(scored)
                 | {"accuracy_low": interval.low, "accuracy_high": interval.high}
-                | {"accuracy_folds": float(folds.std(ddof=0)), "n_folds": len(folds)}
+                | {"accuracy_folds": float(spread), "n_folds": len(folds)}
                 | {"n_subjects": scored["subject"].nunique(), "n_scored": len(scored)}
             )
     return pd.DataFrame(rows)
@@ -93,37 +95,45 @@ def paper_words(stated: Stated | None) -> str:
         return ""
     words = []
     if stated.accuracy is not None:
-        words.append(f"{'> ' if stated.at_least else ''}{100 * stated.accuracy:.1f} %")
+        words.append(f"{100 * stated.accuracy:.1f} %")
+    if stated.least_class is not None:
+        words.append(f"each class > {100 * stated.least_class:.1f} %")
     if stated.f1 is not None:
         words.append(f"F1 {100 * stated.f1:.1f} %")
     return ", ".join(words)
 
 
 def stated_and_ours(scores: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per value that the paper states: case, method, score, paper, ours (over windows, as it scores)."""
+    """Return a row per value that the paper states: case, method, score, paper, ours (over windows, as it scores).
+
+    `stated in` says where the paper has it, and what must be known to read it.
+    """
     rows = []
-
-    def add(case: str, method: str, name: str, paper: float | None, ours: float) -> None:
-        if paper is not None:
-            rows.append({"case": case, "method": method, "score": name, "paper": paper, "ours": ours})
-
     for (case, method), stated in PAPER.items():
         adapted = _adapted(case, method)
-        for name, paper, column in (
-            ("accuracy (at least)" if stated.at_least else "accuracy", stated.accuracy, "accuracy"),
-            ("precision", stated.precision, "macro_precision"),
-            ("recall", stated.recall, "balanced_accuracy"),
-            ("F1", stated.f1, "macro_f1"),
-        ):
-            add(case, method, name, paper, value(scores, case, method, adapted, "window", column))
         here = _of(classes, case, method, adapted).set_index("class")
-        for name, paper in stated.per_class.items():
-            add(case, method, f"accuracy of {name}", paper, float(here["recall"].get(name, np.nan)))
-    for case, name, paper in (("1a-folds", "folds", FOLDS_SPREAD), ("1b", "places", PLACES_SPREAD)):
-        ours = value(scores, case, "facer", _adapted(case, "facer"), "window", "accuracy_folds")
-        add(case, "facer", f"standard deviation over {name}", paper, ours)
-    least = _of(classes, "1c", "facer", _adapted("1c", "facer"))["average_precision"].min()
-    add("1c", "facer", "least average precision of a class", LEAST_AVERAGE_PRECISION, float(least))
+
+        def ours(column: str, key: tuple[str, str, str] = (case, method, adapted)) -> float:
+            return value(scores, *key, "window", column)
+
+        found = [
+            ("accuracy", stated.accuracy, ours("accuracy")),
+            ("precision", stated.precision, ours("macro_precision")),
+            ("recall", stated.recall, ours("balanced_accuracy")),
+            ("F1", stated.f1, ours("macro_f1")),
+            ("least accuracy of a class", stated.least_class, here["recall"].min()),
+            ("least average precision of a class", stated.least_average_precision, here["average_precision"].min()),
+            ("standard deviation over folds", stated.spread, ours("accuracy_folds")),
+        ]
+        found += [
+            (f"accuracy of {name}", paper, here["recall"].get(name, np.nan)) for name, paper in stated.per_class.items()
+        ]
+        words = "; ".join(filter(None, (stated.where, stated.note)))
+        rows += [
+            {"case": case, "method": method, "score": name, "paper": paper, "ours": float(own), "stated in": words}
+            for name, paper, own in found
+            if paper is not None
+        ]
     return pd.DataFrame(rows)
 
 
