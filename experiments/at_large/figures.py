@@ -18,6 +18,7 @@ from mien.evaluation.figures import confusion_figure
 from mien.evaluation.figures_curves import curves_figure
 from mien.evaluation.results import read_table
 from mien.labels import EXPRESSIONS
+from mien.simulate.levels import LEVELS as SIMULATED
 
 LEVELS = ("medium", "hard")
 GOALS = {"goal at medium": 0.9, "goal at hard": 0.8}
@@ -28,8 +29,8 @@ def people_curve(summary: pd.DataFrame) -> Figure:
     """Return accuracy over the number of people learnt from, as many steps each."""
     unlabelled = summary[(summary["adaptation"] == "none") & (summary["scored_unit"] == "take")]
     found = unlabelled["method"].str.fullmatch(r"mien(, \d+ people, as many steps)?")
-    points = unlabelled[found].assign(x=unlabelled["method"].map(n_people), line="mien, " + unlabelled["level"])
-    return curves_figure(as_points(points), "people learnt from", "takes named right", logarithmic=True, goals=GOALS)
+    points = unlabelled[found].assign(x=unlabelled["method"].map(n_people), line="mien, " + unlabelled["level"] + ", three seeds")
+    return curves_figure(as_points(points), "simulated people learnt from", "takes named right", logarithmic=True, goals=GOALS)
 
 
 def n_people(method: str) -> int:
@@ -40,9 +41,9 @@ def n_people(method: str) -> int:
 
 def noise_curve(limits: pd.DataFrame) -> Figure:
     """Return accuracy over the level of the face's echo above noise."""
-    points = limits[limits["what"] == "noise"].assign(line="mien, learnt at medium")
+    points = limits[limits["what"] == "noise"].assign(line="mien, learnt at medium, seed 0")
     points["x"] = points["value"].astype(float)
-    label = "echo above noise (dB); medium has 30"
+    label = f"simulated: echo above noise (dB); medium has {SIMULATED['medium'].echo_to_noise_db:g}"
     return curves_figure(as_points(points), label, "takes named right", floors=CHANCE)
 
 

@@ -3,8 +3,8 @@
     python experiments/at_large/run.py [--levels medium hard] [--cases ...] [--seeds 0 1 2] [--work FOLDER] [--jobs N]
 
 Every method learns from the same takes of the same 1,100 people and is scored on the same fifty others; a hundred
-further people say when to stop, choose learning rates and calibrate. Fitting takes the networks on spectrograms and
-`sonicface` about four minutes of one core each, `mien` two (`timings.csv` has what it took). Each network is tuned by
+further people say when to stop, choose learning rates and calibrate. Fitting takes the networks on spectrograms about
+four minutes of one core each, `mien` a little over two, `sonicface` one and a half (`timings.csv` has what it took). Each network is tuned by
 the same three learning rates, once, at `medium`, on the people held out, with a third of the passes. What else is set
 for `mien` (`_TEMPORAL`) was looked at on the same held-out people: the neutral face's magnitude and phase as further
 inputs at `medium`, more dropout, mixup, more noise and averaged weights at `hard` were tried and left, as none gained
