@@ -29,8 +29,12 @@ def people_curve(summary: pd.DataFrame) -> Figure:
     """Return accuracy over the number of people learnt from, as many steps each."""
     unlabelled = summary[(summary["adaptation"] == "none") & (summary["scored_unit"] == "take")]
     found = unlabelled["method"].str.fullmatch(r"mien(, \d+ people, as many steps)?")
-    points = unlabelled[found].assign(x=unlabelled["method"].map(n_people), line="mien, " + unlabelled["level"] + ", three seeds")
-    return curves_figure(as_points(points), "simulated people learnt from", "takes named right", logarithmic=True, goals=GOALS)
+    points = unlabelled[found].assign(
+        x=unlabelled["method"].map(n_people), line="mien, " + unlabelled["level"] + ", three seeds"
+    )
+    return curves_figure(
+        as_points(points), "simulated people learnt from", "takes named right", logarithmic=True, goals=GOALS
+    )
 
 
 def n_people(method: str) -> int:
