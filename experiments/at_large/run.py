@@ -4,9 +4,9 @@
 
 Every method learns from the same takes of the same 1,100 people and is scored on the same fifty others; a hundred
 further people say when to stop, choose learning rates and calibrate. Fitting takes the networks on spectrograms about
-four minutes of one core each, `mien` a little over two, `sonicface` one and a half (`timings.csv` has what it took). Each network is tuned by
-the same three learning rates, once, at `medium`, on the people held out, with a third of the passes. What else is set
-for `mien` (`_TEMPORAL`) was looked at on the same held-out people: the neutral face's magnitude and phase as further
+four minutes of one core each, `mien` a little over two, `sonicface` one and a half (`timings.csv` has what it took).
+Each network is tuned by the same three learning rates, once, at `medium`, on the people held out, with a third of the
+passes. What else is set for `mien` (`_TEMPORAL`) was looked at on the same held-out people: the neutral face's magnitude and phase as further
 inputs at `medium`, more dropout, mixup, more noise and averaged weights at `hard` were tried and left, as none gained
 more than a point; its passes were cut from 24 to 14 when the former were seen to overfit. A seed changes the
 learning, not the people. Whatever is finished is kept in the work folder, and the same command goes on from it; what
@@ -71,7 +71,7 @@ _ADAPTING = {"adaptation_epochs": 4, "bank_windows": 8192}
 """Adaptation goes over eight times the windows that a model keeps by default, as the paper's goes over all."""
 
 _LONGER = _ADAPTING | {"adaptation_epochs": 20}
-"""Five times the passes, at the rate that was best with the fewer: whether adaptation gains nothing for want of them."""
+"""Five times the passes, at the rate that was best with the fewer: does adaptation gain nothing for want of them?"""
 
 _TEMPORAL = {
     "batch_size": 128,
@@ -209,13 +209,19 @@ def fitted(
     """Return the fitted recognizer, from its folder where it is there already.
 
     Args:
-        learnt: folder of another case that has learnt the same already: its checkpoint is gone on from, which is
-            refused if anything differs, and its time counts.
+        learnt: folder of another case that has learnt the same already: where that is the same method, it is taken as it
+            is; else its checkpoint is gone on from, which is refused if anything differs, and its time counts.
     """
     options = options_of(case, changes)
     if (folder / "recognizer.json").is_file():
         refuse_others(folder / "fit.json", {"options": options, "n_people": case.n_people})
         return Recognizer.load(folder)
+    facts = {"case": name, "seed": seed, "options": options, "n_people": case.n_people}
+    if learnt is not None and CASES[case.learns_as].method == case.method:
+        recognizer = adapting_with(Recognizer.load(learnt), {"adaptation_epochs": options["adaptation_epochs"]})
+        recognizer.save(folder)
+        write_json(folder / "fit.json", facts | {"cpu_s": json.loads((learnt / "fit.json").read_text())["cpu_s"]})
+        return recognizer
     recognizer = Recognizer(case.method, this.learnt.front_end, options=options, seed=seed)
     labels, subjects = (this.table[column].to_numpy(dtype=object) for column in ("expression", "subject"))
     started = time.process_time()
@@ -225,11 +231,10 @@ def fitted(
             run=Run((learnt or folder) / "checkpoints", resume=True),
         )  # fmt: skip
     cpu_s = time.process_time() - started + (json.loads((learnt / "fit.json").read_text())["cpu_s"] if learnt else 0)
-    facts = named(this) | {"hears_clips": "clip" in case.hears}
-    recognizer.training = recognizer.training.model_copy(update=facts)
+    heard = named(this) | {"hears_clips": "clip" in case.hears}
+    recognizer.training = recognizer.training.model_copy(update=heard)
     recognizer.save(folder)
-    facts = {"case": name, "seed": seed, "cpu_s": cpu_s, "options": options, "n_people": case.n_people}
-    write_json(folder / "fit.json", facts)
+    write_json(folder / "fit.json", facts | {"cpu_s": cpu_s})
     return recognizer
 
 
@@ -276,10 +281,10 @@ def accuracy(recognizer: Recognizer, this: Material, features: Features) -> floa
     return float((truth == best).mean())
 
 
-def adapting_at(recognizer: Recognizer, rate: float) -> Recognizer:
-    """Return a recognizer that will adapt at another learning rate."""
+def adapting_with(recognizer: Recognizer, changes: Mapping[str, Any]) -> Recognizer:
+    """Return a recognizer that will adapt with other options."""
     other, estimator = copy.copy(recognizer), copy.copy(recognizer.estimator)
-    other.options = estimator.options = with_changes(recognizer.options, {"adaptation_learning_rate": rate})
+    other.options = estimator.options = with_changes(recognizer.options, changes)
     other.estimator = estimator
     return other
 
@@ -294,16 +299,18 @@ def tuned_to_adapt(method: str, recognizer: Recognizer, this: Material, work: Pa
         for rate in ADAPTING_RATES:
             started = time.process_time()
             with one_thread():
-                adapted = adapting_at(recognizer, rate).adapt_features(this.learnt, this.split.validation)
+                adapted = adapting_with(recognizer, {"adaptation_learning_rate": rate}).adapt_features(this.learnt, this.split.validation)
             found = {"learning_rate": rate, "accuracy": accuracy(adapted, this, this.learnt)}
             tried.append(found | {"cpu_s": time.process_time() - started})
         unadapted = accuracy(recognizer, this, this.learnt)
         write_json(
             path,
-            {"case": f"{method}, adapting", "epochs": _ADAPTING["adaptation_epochs"], "none": unadapted, "tried": tried},
+            {"case": f"{method}, adapting"}
+            | {"epochs": _ADAPTING["adaptation_epochs"], "none": unadapted, "tried": tried},
         )
     tried = json.loads(path.read_text())["tried"]
-    return adapting_at(recognizer, max(tried, key=lambda each: each["accuracy"])["learning_rate"])
+    best = max(tried, key=lambda each: each["accuracy"])["learning_rate"]
+    return adapting_with(recognizer, {"adaptation_learning_rate": best})
 
 
 def folder_of(work: Path, level: str, name: str, seed: int) -> Path:
