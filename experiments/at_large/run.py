@@ -6,11 +6,11 @@ Every method learns from the same takes of the same 1,100 people and is scored o
 further people say when to stop, choose learning rates and calibrate. Fitting takes the networks on spectrograms about
 four minutes of one core each, `mien` a little over two, `sonicface` one and a half (`timings.csv` has what it took).
 Each network is tuned by the same three learning rates, once, at `medium`, on the people held out, with a third of the
-passes. What else is set for `mien` (`_TEMPORAL`) was looked at on the same held-out people: the neutral face's magnitude and phase as further
-inputs at `medium`, more dropout, mixup, more noise and averaged weights at `hard` were tried and left, as none gained
-more than a point; its passes were cut from 24 to 14 when the former were seen to overfit. A seed changes the
-learning, not the people. Whatever is finished is kept in the work folder, and the same command goes on from it; what
-was made with other settings is refused.
+passes. What else is set for `mien` (`_TEMPORAL`) was looked at on the same held-out people: the neutral face's
+magnitude and phase as further inputs at `medium`, more dropout, mixup, more noise and averaged weights at `hard` were
+tried and left, as none gained more than a point; its passes were cut from 24 to 14 when the former were seen to
+overfit. A seed changes the learning, not the people. Whatever is finished is kept in the work folder, and the same
+command goes on from it; what was made with other settings is refused.
 """
 
 import argparse
@@ -209,8 +209,8 @@ def fitted(
     """Return the fitted recognizer, from its folder where it is there already.
 
     Args:
-        learnt: folder of another case that has learnt the same already: where that is the same method, it is taken as it
-            is; else its checkpoint is gone on from, which is refused if anything differs, and its time counts.
+        learnt: folder of another case that has learnt the same already: where that is the same method, it is taken as
+            it is; else its checkpoint is gone on from, which is refused if anything differs, and its time counts.
     """
     options = options_of(case, changes)
     if (folder / "recognizer.json").is_file():
@@ -299,7 +299,9 @@ def tuned_to_adapt(method: str, recognizer: Recognizer, this: Material, work: Pa
         for rate in ADAPTING_RATES:
             started = time.process_time()
             with one_thread():
-                adapted = adapting_with(recognizer, {"adaptation_learning_rate": rate}).adapt_features(this.learnt, this.split.validation)
+                adapted = adapting_with(recognizer, {"adaptation_learning_rate": rate}).adapt_features(
+                    this.learnt, this.split.validation
+                )
             found = {"learning_rate": rate, "accuracy": accuracy(adapted, this, this.learnt)}
             tried.append(found | {"cpu_s": time.process_time() - started})
         unadapted = accuracy(recognizer, this, this.learnt)
