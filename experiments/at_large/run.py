@@ -128,7 +128,7 @@ CASES: dict[str, Case] = {
     "mien, 2300 people": Case("mien", _BOTH, _BOTH, _TEMPORAL | {"epochs": 14}, 2300, CALIBRATED),
 } | {
     f"mien, {n} people, as many steps": Case("mien", _BOTH, _BOTH, _TEMPORAL | {"epochs": epochs}, n, ("none",))
-    for n, epochs in ((10, 1540), (30, 513), (100, 154), (300, 51), (600, 26), (2300, 7))
+    for n, epochs in ((30, 513), (100, 154), (300, 51), (600, 26), (2300, 7))
 }
 """Every network keeps the weights of the lowest validation loss, and has no patience: the rate falls to zero at the
 last pass. The curve over people takes as many steps as `mien` does, whatever it learns from: people are not mixed up
