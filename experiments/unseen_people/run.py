@@ -68,6 +68,9 @@ CASES: dict[str, Case] = {
     "sonicface": Case("sonicface", CALIBRATED, options=BENCH.options["sonicface"]),
     "mien": Case("mien", CALIBRATED, options=BENCH.options["mien"]),
     "facer, adapted longer": Case("facer", ADAPTED, SPECTROGRAM, {**BENCH.options["facer"], **MORE}),
+    "facer, adapted longer without Eq. 9": Case(
+        "facer", ADAPTED, SPECTROGRAM, {**BENCH.options["facer"], **MORE, "contrastive_weight": 0.0}
+    ),
     "xhar, adapted longer": Case("xhar", ADAPTED, SPECTROGRAM, {**BENCH.options["xhar"], **MORE}),
 }
 """`facer`, `resnet`, `xhar` hear quarter seconds after the onset, three a take; the others hear the take at once."""
