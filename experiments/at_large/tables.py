@@ -19,7 +19,7 @@ from mien.evaluation.statistics import paired_tests
 from mien.files import write_text
 from mien.provenance import write_run
 
-AGAINST = ("xhar", "xhar, adapted longer", "resnet", "facer", "facer, adapted longer", "sonicface")
+AGAINST = ("xhar", "resnet", "facer", "sonicface")
 """Methods that ours is held against, person by person, as scored without labels."""
 
 
