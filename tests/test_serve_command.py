@@ -47,7 +47,7 @@ def test_it_serves_the_page_until_it_is_interrupted(tmp_path):
 
 def test_it_tells_of_every_view_that_it_offers(capsys, monkeypatch):
     recognizer = SimpleNamespace(probe=Chirp(), calibrates=True)
-    monkeypatch.setattr(sys.modules["mien.cli.serve"], "_loaded", lambda _: (recognizer, ""))
+    monkeypatch.setattr(sys.modules["mien.cli.serve"], "_loaded", lambda _: (recognizer, "", 0.001))
     monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)
     serve("builtin", port=0, as_json=True)
     assert json.loads(capsys.readouterr().out)["views"] == ["check", "live", "calibrate"]
