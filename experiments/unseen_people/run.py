@@ -71,6 +71,7 @@ CASES: dict[str, Case] = {
     "facer, adapted longer without Eq. 9": Case(
         "facer", ADAPTED, SPECTROGRAM, {**BENCH.options["facer"], **MORE, "contrastive_weight": 0.0}
     ),
+    "xhar, adapted longer": Case("xhar", ADAPTED, SPECTROGRAM, {**BENCH.options["xhar"], **MORE}),
 }
 """`facer`, `resnet`, `xhar` hear quarter seconds after the onset, three a take; the others hear the take at once."""
 
