@@ -105,6 +105,19 @@ CASES |= {
 """`facer`, `resnet`, `xhar` hear quarter seconds after the onset, three a take; the others hear the take at once. The
 last eight ask whether the budget decides who is ahead; their rates are those of the shorter budget."""
 
+GAINS = (
+    ("facer, adapted longer | inductive", "facer | none"),
+    ("facer, adapted longer | inductive", "facer, adapted longer without Eq. 9 | inductive"),
+    (
+        "facer, adapted longer without Eq. 9 | transductive",
+        "facer, adapted longer without Eq. 9, to those learnt | transductive",
+    ),
+    ("facer, adapted longer without Eq. 9, to those learnt | transductive", "facer | none"),
+    ("xhar, adapted longer | inductive", "resnet | none"),
+    ("xhar, adapted longer | inductive", "facer, adapted longer | inductive"),
+)
+"""What adapting longer gains, and of what: more learning, batch normalisation over new people, Eq. 9."""
+
 
 def cohort(level: str, seed: int, work: Path, n_jobs: int) -> Cohort:
     """Return the people of a seed as every case hears them, without their neutral clips."""
@@ -140,11 +153,13 @@ def predictions_of(level: str, seed: int, work: Path, n_jobs: int) -> pd.DataFra
 
 
 def margins(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return by how much `mien` is ahead of each other method, person by person, over takes and without labels."""
+    """Return by how much `mien` is ahead of each other method, and what adapting longer gains: person by person, over
+    takes and without labels. Cases that answer alike, since they differ in adapting alone, count once."""
     takes = predictions[(predictions["scored_unit"] == "take") & ~predictions["adaptation"].str.startswith("calib")]
     case = takes["method"] + " | " + takes["adaptation"]
     right = (takes["truth"] == takes["predicted"]).groupby([takes["subject"], case]).mean().unstack()
-    return paired_tests(right, [("mien | none", other) for other in right.columns if other != "mien | none"])
+    others = right.T.drop_duplicates().index.drop("mien | none")
+    return paired_tests(right, [("mien | none", other) for other in others] + list(GAINS))
 
 
 def scored(level: str, predictions: pd.DataFrame) -> pd.DataFrame:
