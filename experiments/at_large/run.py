@@ -130,9 +130,9 @@ CASES: dict[str, Case] = {
     f"mien, {n} people, as many steps": Case("mien", _BOTH, _BOTH, _TEMPORAL | {"epochs": epochs}, n, ("none",))
     for n, epochs in ((30, 513), (100, 154), (300, 51), (600, 26), (2300, 7))
 }
-"""Every network keeps the weights of the lowest validation loss, and has no patience: the rate falls to zero at the
-last pass. The curve over people takes as many steps as `mien` does, whatever it learns from: people are not mixed up
-with time."""
+"""Every network keeps the weights of the lowest validation loss, as it stands, and has no patience: the rate falls to
+zero at the last pass. The curve over people takes as many steps as `mien` does, whatever it learns from: people are not
+mixed up with time."""
 
 
 class Known:
@@ -187,7 +187,8 @@ def material(case: Case, work: Path, level: str, n_jobs: int) -> Material:
 def options_of(case: Case, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the method's options that are not its defaults."""
     epochs = case.options.get("epochs")
-    return dict(case.options) | ({"patience": epochs} if epochs else {}) | dict(changes)
+    kept = {"patience": epochs, "early_stopping": "loss"} if epochs else {}
+    return dict(case.options) | kept | dict(changes)
 
 
 def named(this: Material) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from mien.simulate.options import FACES, SimulationOptions
 
 FRONT_END = RangeProfile(neutral="take")
 METHODS = ("svm", "mien")
+OPTIONS = {"mien": {"early_stopping": "loss"}}
 N_TRAINED, N_TESTED, N_TAKES = 120, 30, 2
 N_VALIDATION = 24
 """People of those trained on who say when to stop."""
@@ -86,7 +87,7 @@ def learnt(method: str, source: Heard, seed: int) -> Recognizer:
     people = table["subject"].unique()
     held = np.random.default_rng(seed).choice(people, N_VALIDATION, replace=False)
     validation = table["subject"].isin(held).to_numpy()
-    recognizer = Recognizer(method, front_end=FRONT_END, seed=seed)
+    recognizer = Recognizer(method, front_end=FRONT_END, options=OPTIONS.get(method), seed=seed)
     return recognizer.fit_features(
         features,
         table["expression"].to_numpy(),
@@ -209,7 +210,7 @@ def main() -> None:
     options = {
         "level": chosen.level,
         "seeds": chosen.seeds,
-        "methods": {name: asdict(Recognizer(name).options) for name in chosen.methods},
+        "methods": {name: asdict(Recognizer(name, options=OPTIONS.get(name)).options) for name in chosen.methods},
         "front_end": asdict(FRONT_END),
         "sources": SOURCES,
         "varied": VARIED,

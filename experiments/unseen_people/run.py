@@ -1,6 +1,7 @@
 """A study of twenty people, each left out: every method on people never heard, at two levels.
 
-    python experiments/unseen_people/run.py [--levels medium hard] [--seeds 0 1 2] [--work FOLDER] [--out FOLDER]
+    python experiments/unseen_people/run.py [--levels medium hard] [--seeds 0 1 2] [--checks]
+        [--early-stopping calibrated|loss] [--work FOLDER] [--out FOLDER]
 
 20 simulated people, 6 expressions x 10 takes x 1 s, people left out in 5 folds. A seed makes its own people, its own
 folds and its own learning. Every method hears the same takes, in its own way; networks have the passes and the rates of
@@ -11,7 +12,7 @@ run goes on where it stopped.
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -83,6 +84,10 @@ CASES: dict[str, Case] = {
     "linear": Case("linear", ("none",)),
     "sonicface": Case("sonicface", CALIBRATED, options=BENCH.options["sonicface"]),
     "mien": Case("mien", CALIBRATED, options=BENCH.options["mien"]),
+}
+"""`facer`, `resnet`, `xhar` hear quarter seconds after the onset, three a take; the others hear the take at once."""
+
+CHECKS: dict[str, Case] = {
     "facer, adapted longer": Case("facer", ADAPTED, SPECTROGRAM, {**BENCH.options["facer"], **MORE}),
     "facer, adapted longer without Eq. 9": Case(
         "facer", ADAPTED, SPECTROGRAM, {**BENCH.options["facer"], **MORE, "contrastive_weight": 0.0}
@@ -95,15 +100,13 @@ CASES: dict[str, Case] = {
         AdaptedToLearnt,
     ),
     "xhar, adapted longer": Case("xhar", ADAPTED, SPECTROGRAM, {**BENCH.options["xhar"], **MORE}),
-}
-CASES |= {
+} | {
     f"{name}, five times the passes": Case(
         name, ("none",), CASES[name].ear, {**BENCH.options[name], "epochs": 5 * BENCH.options[name]["epochs"]}
     )
     for name in ("facer", "resnet", "sonicface", "mien")
 }
-"""`facer`, `resnet`, `xhar` hear quarter seconds after the onset, three a take; the others hear the take at once. The
-last eight ask whether the budget decides who is ahead; their rates are those of the shorter budget."""
+"""Whether the budget decides who is ahead. Rates are those of the shorter one."""
 
 GAINS = (
     ("facer, adapted longer | inductive", "facer | none"),
@@ -119,17 +122,26 @@ GAINS = (
 """What adapting longer gains, and of what: more learning, batch normalisation over new people, Eq. 9."""
 
 
-def cohort(level: str, seed: int, work: Path, n_jobs: int) -> Cohort:
+def chosen_cases(checks: bool, early_stopping: str) -> dict[str, Case]:
+    """Return what is compared, networks stopped by the loss that is named (`Training.early_stopping`)."""
+    how = {} if early_stopping == "calibrated" else {"early_stopping": early_stopping}
+    cases = CASES | (CHECKS if checks else {})
+    return {
+        name: replace(case, options={**case.options, **how}) if case.options else case for name, case in cases.items()
+    }
+
+
+def cohort(cases: Mapping[str, Case], level: str, seed: int, work: Path, n_jobs: int) -> Cohort:
     """Return the people of a seed as every case hears them, without their neutral clips."""
     options = SimulationOptions(n_subjects=20, n_takes=10, level=level, probe=WIDEST, seed=seed)
     kept = keep_channels(work / f"{level}-{seed}" / "channels", options, n_jobs=n_jobs)
-    return listen(kept, [case.hears() for case in CASES.values()], n_jobs=n_jobs)
+    return listen(kept, [case.hears() for case in cases.values()], n_jobs=n_jobs)
 
 
-def predictions_of(level: str, seed: int, work: Path, n_jobs: int) -> pd.DataFrame:
+def predictions_of(cases: Mapping[str, Case], level: str, seed: int, work: Path, n_jobs: int) -> pd.DataFrame:
     """Return the predictions of every case on one simulated study."""
-    found, parts = cohort(level, seed, work, n_jobs), []
-    for name, case in CASES.items():
+    found, parts = cohort(cases, level, seed, work, n_jobs), []
+    for name, case in cases.items():
         talk.print(f"{level}, seed {seed}: {name}", highlight=False)
         out = work / f"{level}-{seed}" / name.replace(", ", "-")
         ear = case.hears()
@@ -158,8 +170,9 @@ def margins(predictions: pd.DataFrame) -> pd.DataFrame:
     takes = predictions[(predictions["scored_unit"] == "take") & ~predictions["adaptation"].str.startswith("calib")]
     case = takes["method"] + " | " + takes["adaptation"]
     right = (takes["truth"] == takes["predicted"]).groupby([takes["subject"], case]).mean().unstack()
+    gains = [pair for pair in GAINS if set(pair) <= set(right.columns)]
     others = right.T.drop_duplicates().index.drop("mien | none")
-    return paired_tests(right, [("mien | none", other) for other in others] + list(GAINS))
+    return paired_tests(right, [("mien | none", other) for other in others] + gains)
 
 
 def scored(level: str, predictions: pd.DataFrame) -> pd.DataFrame:
@@ -188,13 +201,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--levels", nargs="+", default=["medium", "hard"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--checks", action="store_true", help="also adapt longer and learn for five times the passes")
+    parser.add_argument("--early-stopping", choices=["calibrated", "loss"], default="calibrated")
     parser.add_argument("--work", type=Path, default=Path("out/unseen_people"))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--jobs", type=int, default=2)
     chosen = parser.parse_args()
+    cases = chosen_cases(chosen.checks, chosen.early_stopping)
     tables, tests, people = [], [], []
     for level in chosen.levels:
-        found = [predictions_of(level, seed, chosen.work, chosen.jobs) for seed in chosen.seeds]
+        found = [predictions_of(cases, level, seed, chosen.work, chosen.jobs) for seed in chosen.seeds]
         predictions = pd.concat(found, ignore_index=True)
         tables.append(scored(level, predictions))
         tests.append(margins(predictions).assign(level=level))
@@ -209,11 +225,12 @@ def main() -> None:
     options = {
         "levels": chosen.levels,
         "seeds": chosen.seeds,
+        "early_stopping": chosen.early_stopping,
         "cases": {
             name: {"method": case.method, "front_end": front_end_to_json(case.hears().front_end)}
             | {"options": dict(case.options), "adaptations": list(case.adaptations)}
             | {"recognizer": case.recognizer.__name__}
-            for name, case in CASES.items()
+            for name, case in cases.items()
         },
         "study": SimulationOptions(n_subjects=20, n_takes=10, probe=WIDEST).to_json(),
     }

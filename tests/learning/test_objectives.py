@@ -9,7 +9,7 @@ from mien.learning.augmentation import NO_AUGMENTATION, Augmentation
 from mien.learning.losses import supervised_contrastive, target_to_source_contrastive
 from mien.learning.methods import METHODS, with_changes
 from mien.learning.network import NetworkClassifier, build_network
-from mien.learning.objectives import CrossEntropy, DomainAdaptation, Prepared, labels_of
+from mien.learning.objectives import CrossEntropy, DomainAdaptation, Prepared, infer, labels_of
 from mien.models.facer import FacerShape
 
 CPU = torch.device("cpu")
@@ -83,6 +83,35 @@ def test_the_options_for_contrast_and_changes_reach_training(name, value, more):
         made = NetworkClassifier(with_changes(METHODS["resnet"].options, changes))
         losses.append(made.fit(windows.values, windows.labels, windows.groups).history[-1]["loss"])
     assert losses[1] > losses[0] + more
+
+
+def test_too_certain_a_network_is_no_reason_to_stop():
+    """The same answers, ten times as certain: their calibrated loss stays, their loss as it stands does not."""
+    network, held = network_in_use(), prepared(seed=5)
+    labels = infer(network, held)[0].argmax(dim=1)
+    labels[::4] = (labels[::4] + 1) % 3
+    losses = {}
+    for certain in (1, 10):
+        network.head.weight.data *= certain
+        network.head.bias.data *= certain
+        for calibrated in (True, False):
+            made = CrossEntropy(network, prepared(), labels_of(toy_windows()), held, labels, calibrated)
+            losses[certain, calibrated] = made.validation_loss(network)
+            assert made.validation_loss(network) >= losses[certain, True]
+    assert losses[10, True] == pytest.approx(losses[1, True], rel=1e-3)
+    assert abs(losses[10, False] - losses[1, False]) > 0.1
+
+
+@pytest.mark.parametrize("method", ["resnet", "facer"])
+def test_what_stops_training_is_chosen(method):
+    windows, histories = toy_windows(), {}
+    for early_stopping in ("calibrated", "loss"):
+        changes = {"width": 2, "epochs": 2, "early_stopping": early_stopping}
+        made = METHODS[method].estimator(with_changes(METHODS[method].options, changes))
+        made.fit(windows.values, windows.labels, windows.groups)
+        history = made.history if method == "resnet" else made.base.history
+        histories[early_stopping] = [epoch["validation_loss"] for epoch in history]
+    assert all(ours < plain for ours, plain in zip(*histories.values(), strict=True))
 
 
 def test_windows_are_changed_in_training_and_only_where_asked():

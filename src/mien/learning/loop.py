@@ -38,6 +38,10 @@ class Training:
         warmup_epochs: the rate rises linearly over the first epochs; gradient_clip: largest norm of the gradient.
             Both are ours: narrow networks diverge at 0.1 without them.
         validation_fraction: share of the subjects held out for early stopping where none are given.
+        early_stopping: the loss on those held out, by which weights are kept and training stops, is taken after
+            their temperature is fitted ("calibrated"), or as it stands ("loss"). With few people a network grows
+            too certain long before it stops getting better at telling classes apart; since its temperature is fitted
+            in the end anyway, only the rest is a reason to stop (Guo et al. 2017, section 3, describe the effect).
         device, precision: as in Lightning Fabric ("auto" takes a GPU where there is one).
     """
 
@@ -56,6 +60,7 @@ class Training:
     warmup_epochs: Annotated[int, Field(ge=0, le=1000)] = 2
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    early_stopping: Literal["calibrated", "loss"] = "calibrated"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 

@@ -184,6 +184,7 @@ class NetworkClassifier:
             labels_of(windows),
             Prepared(held.values, self.normaliser, None) if len(held) else None,
             labels_of(held) if len(held) else None,
+            calibrated=self.options.training.early_stopping == "calibrated",
         )
         if isinstance(self.options, ResidualOptions):
             objective.contrastive_weight = self.options.source_contrastive_weight

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from mien.learning.arrays import Normaliser, Windows
 from mien.learning.augmentation import Augmentation, augment
+from mien.learning.calibration import fit_temperature
 from mien.learning.losses import supervised_contrastive, target_to_source_contrastive
 from mien.learning.pseudo_labels import PseudoLabels, pseudo_labels
 from mien.models.adversarial import AdversarialNetwork, ramp
@@ -74,13 +75,18 @@ def infer(network: nn.Module, prepared: Prepared) -> tuple[Tensor, Tensor]:
 
 @dataclass(slots=True)
 class CrossEntropy:
-    """Cross-entropy on labelled windows, with Eq. 3 between them at `contrastive_weight` where that is not zero."""
+    """Cross-entropy on labelled windows, with Eq. 3 between them at `contrastive_weight` where that is not zero.
+
+    Args:
+        held, held_labels: windows by which to stop. calibrated: their loss is that at the temperature that suits them.
+    """
 
     network: nn.Module
     source: Prepared
     labels: Tensor
     held: Prepared | None = None
     held_labels: Tensor | None = None
+    calibrated: bool = True
     contrastive_weight: float = 0.0
     temperature: float = 0.1
 
@@ -103,7 +109,10 @@ class CrossEntropy:
     def validation_loss(self, network: nn.Module) -> float | None:
         if self.held is None or self.held_labels is None:
             return None
-        return functional.cross_entropy(infer(network, self.held)[0], self.held_labels).item()
+        logits = infer(network, self.held)[0]
+        if self.calibrated:
+            logits = logits / fit_temperature(logits.numpy(), self.held_labels.numpy())
+        return functional.cross_entropy(logits, self.held_labels).item()
 
 
 @dataclass(slots=True)
