@@ -1,7 +1,7 @@
 """A study of twenty people, each left out: every method on people never heard, at two levels.
 
     python experiments/unseen_people/run.py [--levels medium hard] [--seeds 0 1 2] [--checks]
-        [--early-stopping calibrated|loss] [--work FOLDER] [--out FOLDER]
+        [--work FOLDER] [--out FOLDER]
 
 20 simulated people, 6 expressions x 10 takes x 1 s, people left out in 5 folds. A seed makes its own people, its own
 folds and its own learning. Every method hears the same takes, in its own way; networks have the passes and the rates of
@@ -12,7 +12,7 @@ run goes on where it stopped.
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -122,15 +122,6 @@ GAINS = (
 """What adapting longer gains, and of what: more learning, batch normalisation over new people, Eq. 9."""
 
 
-def chosen_cases(checks: bool, early_stopping: str) -> dict[str, Case]:
-    """Return what is compared, networks stopped by the loss that is named (`Training.early_stopping`)."""
-    how = {} if early_stopping == "calibrated" else {"early_stopping": early_stopping}
-    cases = CASES | (CHECKS if checks else {})
-    return {
-        name: replace(case, options={**case.options, **how}) if case.options else case for name, case in cases.items()
-    }
-
-
 def cohort(cases: Mapping[str, Case], level: str, seed: int, work: Path, n_jobs: int) -> Cohort:
     """Return the people of a seed as every case hears them, without their neutral clips."""
     options = SimulationOptions(n_subjects=20, n_takes=10, level=level, probe=WIDEST, seed=seed)
@@ -202,12 +193,11 @@ def main() -> None:
     parser.add_argument("--levels", nargs="+", default=["medium", "hard"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--checks", action="store_true", help="also adapt longer and learn for five times the passes")
-    parser.add_argument("--early-stopping", choices=["calibrated", "loss"], default="calibrated")
     parser.add_argument("--work", type=Path, default=Path("out/unseen_people"))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--jobs", type=int, default=2)
     chosen = parser.parse_args()
-    cases = chosen_cases(chosen.checks, chosen.early_stopping)
+    cases = CASES | (CHECKS if chosen.checks else {})
     tables, tests, people = [], [], []
     for level in chosen.levels:
         found = [predictions_of(cases, level, seed, chosen.work, chosen.jobs) for seed in chosen.seeds]
@@ -225,7 +215,6 @@ def main() -> None:
     options = {
         "levels": chosen.levels,
         "seeds": chosen.seeds,
-        "early_stopping": chosen.early_stopping,
         "cases": {
             name: {"method": case.method, "front_end": front_end_to_json(case.hears().front_end)}
             | {"options": dict(case.options), "adaptations": list(case.adaptations)}
