@@ -101,7 +101,7 @@ CHECKS: dict[str, Case] = {
     )
     for name in ("facer", "resnet", "sonicface", "mien")
 }
-"""Whether the budget decides who is ahead, at the rates of the shorter one. What is learnt on has the passes of adapting
+"""Whether the budget decides who is ahead, at the rates of the shorter one. "Learnt on" has the passes of adapting
 longer, without Eq. 9 and without anybody new."""
 
 GAINS = (
