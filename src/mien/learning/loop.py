@@ -41,7 +41,8 @@ class Training:
         early_stopping: the loss on those held out, by which weights are kept and training stops, is taken after
             their temperature is fitted ("calibrated"), or as it stands ("loss"). With few people a network grows
             too certain long before it stops getting better at telling classes apart; since its temperature is fitted
-            in the end anyway, only the rest is a reason to stop (Guo et al. 2017, section 3, describe the effect).
+            in the end anyway, only the rest is a reason to stop (Guo et al., On calibration of modern neural networks,
+            ICML 2017, section 3, describe the effect).
         device, precision: as in Lightning Fabric ("auto" takes a GPU where there is one).
     """
 

@@ -113,8 +113,8 @@ def bank_words(scale: Scale) -> str:
     kept = scale.options.get("facer", {}).get("bank_windows", FacerOptions().bank_windows)
     return (
         f"The labelled side of Algorithm 1 is, with us, at most {kept:,} windows kept with the model, a fifth of them "
-        "of people held out, who only say when to stop; the paper has all that was learnt. facer fits its classifier "
-        "anew to them, xhar keeps its own."
+        "of people held out, who set the temperature; the paper has all that was learnt. facer fits its classifier "
+        "anew to them, stopped by the latter, xhar keeps its own."
     )
 
 

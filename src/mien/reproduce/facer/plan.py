@@ -192,7 +192,7 @@ def factory_of(method: str, ear: Ear, changes: Mapping[str, Any]) -> Factory:
 ADAM = {"optimizer": "adamw", "schedule": "cosine", "weight_decay": 1e-3, "width": 8}
 
 RATES = {"facer": 3e-3, "resnet": 1e-2, "xhar": 1e-2, "dann": 1e-2, "sonicface": 1e-3, "mien": 1e-2}
-"""Learning rates, each the best of `experiments/reproduce_facer/tune.py`'s three."""
+"""Learning rates, each the best of `experiments/reproduce_facer/tune.py`'s three, the highest of those that tie."""
 
 ADAPTING_RATES = {"facer": 5e-4, "xhar": 5e-4, "dann": 2e-3}
 """The same of adaptation."""
