@@ -130,9 +130,9 @@ CASES: dict[str, Case] = {
     f"mien, {n} people, as many steps": Case("mien", _BOTH, _BOTH, _TEMPORAL | {"epochs": epochs}, n, ("none",))
     for n, epochs in ((30, 513), (100, 154), (300, 51), (600, 26), (2300, 7))
 }
-"""Every network keeps the weights of the lowest validation loss, as it stands, and has no patience: the rate falls to
-zero at the last pass. The curve over people takes as many steps as `mien` does, whatever it learns from: people are not
-mixed up with time."""
+"""Every network keeps the weights of the lowest validation loss, as it stands (the default when the committed results
+were made), and has no patience: the rate falls to zero at the last pass. The curve over people takes as many steps as
+`mien` does, whatever it learns from: people are not mixed up with time."""
 
 
 class Known:

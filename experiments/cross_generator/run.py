@@ -33,6 +33,7 @@ from mien.simulate.options import FACES, SimulationOptions
 FRONT_END = RangeProfile(neutral="take")
 METHODS = ("svm", "mien")
 OPTIONS = {"mien": {"early_stopping": "loss"}}
+"""What the committed results were made with, when that was the default."""
 N_TRAINED, N_TESTED, N_TAKES = 120, 30, 2
 N_VALIDATION = 24
 """People of those trained on who say when to stop."""

@@ -6,8 +6,12 @@
 20 simulated people, 6 expressions x 10 takes x 1 s, people left out in 5 folds. A seed makes its own people, its own
 folds and its own learning. Every method hears the same takes, in its own way; networks have the passes and the rates of
 the reproduction's scale "bench" (`experiments/reproduce_facer/tune.py`: three rates each, on other people, at
-`medium`), support vector machines tune themselves within every fold. Nothing is chosen by the scores, but
-that networks stop by the calibrated loss was noticed on these takes. An interrupted run goes on where it stopped.
+`medium`), support vector machines tune themselves within every fold. Nothing is chosen by the scores, but that networks
+stop by the calibrated loss was noticed on these takes. An interrupted run goes on where it stopped.
+
+`--checks` asks besides whether longer adaptation or more passes change what is found; what is committed of it is
+
+    python experiments/unseen_people/run.py --levels medium --checks --out experiments/unseen_people/checks
 """
 
 import argparse

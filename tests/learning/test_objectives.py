@@ -94,12 +94,12 @@ def test_too_certain_a_network_is_no_reason_to_stop():
     for certain in (1, 10):
         network.head.weight.data *= certain
         network.head.bias.data *= certain
-        for calibrated in (True, False):
-            made = CrossEntropy(network, prepared(), labels_of(toy_windows()), held, labels, calibrated)
-            losses[certain, calibrated] = made.validation_loss(network)
-            assert made.validation_loss(network) >= losses[certain, True]
-    assert losses[10, True] == pytest.approx(losses[1, True], rel=1e-3)
-    assert abs(losses[10, False] - losses[1, False]) > 0.1
+        for how in ("calibrated", "loss"):
+            made = CrossEntropy(network, prepared(), labels_of(toy_windows()), held, labels, how)
+            losses[certain, how] = made.validation_loss(network)
+        assert losses[certain, "calibrated"] < losses[certain, "loss"]
+    assert losses[10, "calibrated"] == pytest.approx(losses[1, "calibrated"], rel=1e-3)
+    assert abs(losses[10, "loss"] - losses[1, "loss"]) > 0.1
 
 
 @pytest.mark.parametrize("method", ["resnet", "facer"])

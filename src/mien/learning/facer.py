@@ -123,7 +123,7 @@ class FacerClassifier:
         if len(held):
             objective.held = Prepared(self.base.represent(held.values), None, None)
             objective.held_labels = labels_of(held)
-        objective.calibrated = self.options.network.training.early_stopping == "calibrated"
+        objective.early_stopping = self.options.network.training.early_stopping
         train(
             objective,
             self.options.network.training,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError
 from mien.learning.checkpoint import RunState, load_checkpoint, save_checkpoint
+from mien.learning.objectives import EarlyStopping
 from mien.progress import bar
 
 
@@ -61,7 +62,7 @@ class Training:
     warmup_epochs: Annotated[int, Field(ge=0, le=1000)] = 2
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    early_stopping: Literal["calibrated", "loss"] = "calibrated"
+    early_stopping: EarlyStopping = "calibrated"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 

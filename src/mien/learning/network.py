@@ -184,7 +184,7 @@ class NetworkClassifier:
             labels_of(windows),
             Prepared(held.values, self.normaliser, None) if len(held) else None,
             labels_of(held) if len(held) else None,
-            calibrated=self.options.training.early_stopping == "calibrated",
+            early_stopping=self.options.training.early_stopping,
         )
         if isinstance(self.options, ResidualOptions):
             objective.contrastive_weight = self.options.source_contrastive_weight

@@ -4,6 +4,7 @@ With unlabelled windows: FacER's Eq. 10, or adversarial discriminators of the tw
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from mien.learning.pseudo_labels import PseudoLabels, pseudo_labels
 from mien.models.adversarial import AdversarialNetwork, ramp
 
 BATCH_FOR_INFERENCE = 256
+
+EarlyStopping = Literal["calibrated", "loss"]
 
 
 class Prepared:
@@ -78,7 +81,8 @@ class CrossEntropy:
     """Cross-entropy on labelled windows, with Eq. 3 between them at `contrastive_weight` where that is not zero.
 
     Args:
-        held, held_labels: windows by which to stop. calibrated: their loss is that at the temperature that suits them.
+        held, held_labels: windows by which to stop. early_stopping: their loss is taken at the temperature that suits
+            them ("calibrated"), or as it stands ("loss").
     """
 
     network: nn.Module
@@ -86,7 +90,7 @@ class CrossEntropy:
     labels: Tensor
     held: Prepared | None = None
     held_labels: Tensor | None = None
-    calibrated: bool = True
+    early_stopping: EarlyStopping = "calibrated"
     contrastive_weight: float = 0.0
     temperature: float = 0.1
 
@@ -110,7 +114,7 @@ class CrossEntropy:
         if self.held is None or self.held_labels is None:
             return None
         logits = infer(network, self.held)[0]
-        if self.calibrated:
+        if self.early_stopping == "calibrated":
             logits = logits / fit_temperature(logits.numpy(), self.held_labels.numpy())
         return functional.cross_entropy(logits, self.held_labels).item()
 

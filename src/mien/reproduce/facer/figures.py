@@ -30,19 +30,10 @@ MAPS = (
 )
 
 
-def origin(scale: Scale) -> str:
-    """Return what every caption says: that people are simulated, at which level, with which seeds."""
-    return _origin(scale, scale.seeds)
-
-
-def origin_of_first(scale: Scale) -> str:
-    """Return the same of what is drawn of the first seed alone."""
-    return _origin(scale, scale.seeds[:1])
-
-
-def _origin(scale: Scale, seeds: tuple[int, ...]) -> str:
-    named = ", ".join(map(str, seeds))
-    return f"Simulated people, level {scale.level}; seed{'s' if len(seeds) > 1 else ''} {named}."
+def origin(scale: Scale, seeds: tuple[int, ...] | None = None) -> str:
+    """Return what every caption says: that people are simulated, at which level, with which seeds (all by default)."""
+    seeds = seeds or scale.seeds
+    return f"Simulated people, level {scale.level}; seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}."
 
 
 def sound(scale: Scale, folder: Path) -> str:
@@ -53,15 +44,14 @@ def sound(scale: Scale, folder: Path) -> str:
     first = figure_html(
         svg(drawn, "Sound before and after cleaning"),
         f"Paper's Fig. 2: two chirps as recorded, and after band-pass, removal of the direct path and the range gate "
-        f"of "
-        f"25-50 cm ({cleaning['who']}). {origin_of_first(scale)}",
+        f"of 25-50 cm ({cleaning['who']}). {origin(scale, scale.seeds[:1])}",
     )
     people, classes = images["people"].tolist(), images["classes"].tolist()
     shown = spectrograms_figure(images["images"], images["freq_hz"], images["time_s"], people, classes)
     second = figure_html(
         svg(shown, "Spectrograms of six expressions"),
         "Paper's Fig. 3: one window of each expression, of a woman, of a man and of the same man with a mask. Ours "
-        f"has a column per person and shows 0.25 s, the paper's 50 ms. {origin_of_first(scale)}",
+        f"has a column per person and shows 0.25 s, the paper's 50 ms. {origin(scale, scale.seeds[:1])}",
     )
     return grid_html([first, second], "two")
 
@@ -114,8 +104,8 @@ def clusters(scale: Scale, folder: Path) -> str:
     return figure_html(
         svg(clusters_figure(found), "Representations of training and test windows, clustered"),
         f"Paper's Fig. 9, case 2: {arrays['method']}, {arrays['adaptation']}; {counts} windows by t-SNE, K-means "
-        f"beside "
-        f"the truth. Adjusted Rand index of the two: {agreed} (0 is chance, 1 the same). {origin_of_first(scale)}",
+        f"beside the truth. Adjusted Rand index of the two: {agreed} (0 is chance, 1 the same). "
+        f"{origin(scale, scale.seeds[:1])}",
     )
 
 
