@@ -32,6 +32,8 @@ demo: .venv/installed
 test: .venv/installed-test
 	@echo "== the suite"
 	$(BIN)/python -m pytest -n 2
+	@echo "== networks once more, as on a processor without AVX-512 (elsewhere than on x86-64 a plain second run)"
+	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m pytest -n 2 tests/models tests/learning/test_methods_contract.py tests/learning/test_facer_classifier.py
 	@echo "== sound in real time, one test after another; a machine that was busy gets a second try"
 	$(BIN)/python -m pytest -m alone || $(BIN)/python -m pytest -m alone --last-failed --last-failed-no-failures none
 

@@ -2,12 +2,17 @@
 
 import doctest
 import importlib
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
+from torch.nn import functional
 
 from mien.errors import ModelError
 from mien.models.adversarial import AdversarialNetwork, DomainDiscriminator
+from mien.models.blocks import ResidualBlock
 from mien.models.facer import Facer, FacerShape, TwoLayerClassifier
 from mien.models.sonicface import SonicFaceNetwork, SonicFaceShape
 from mien.models.temporal import TemporalBlock, TemporalNetwork, TemporalShape
@@ -131,3 +136,38 @@ def test_a_discriminator_per_class_sees_the_share_of_its_class():
     for k in (0, 2):
         torch.testing.assert_close(seen[:, k : k + 1], made.heads[k](torch.zeros(5, 8)))
     assert DomainDiscriminator(8, 3, 16, "one")(representation, certain).shape == (5, 1)
+
+
+OTHER_PROCESSOR = """
+import torch
+from mien.models.facer import Facer, FacerShape
+from mien.models.sonicface import SonicFaceNetwork, SonicFaceShape
+from mien.models.temporal import TemporalNetwork, TemporalShape
+
+torch.set_num_threads(1)
+networks = [((1, 6, 8), Facer((1, 6, 8), 5, FacerShape(width=width))) for width in range(1, 9)]
+networks += [((1, 32, 33), Facer((1, 32, 33), 5, FacerShape(width=3)))]
+networks += [((2, 6, 8), SonicFaceNetwork((2, 6, 8), 5, SonicFaceShape(n_filters=n))) for n in (1, 3)]
+networks += [((1, 3, 8), TemporalNetwork((1, 3, 8), 5, TemporalShape(n_filters=n))) for n in (1, 3)]
+for shape, network in networks:
+    for _ in range(100):
+        network(torch.randn(4, *shape)).logits.square().mean().backward()
+"""
+"""Every network and every kind of width, forward and backward a hundred times."""
+
+
+def test_training_narrow_networks_does_not_corrupt_the_heap_of_processors_without_avx512():
+    # `free(): invalid next size`: oneDNN's strided 1 x 1 convolution of 2 to 5 channels. Other processors ignore this.
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    run = subprocess.run([sys.executable, "-c", OTHER_PROCESSOR], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_shortcut_is_the_strided_convolution_that_it_stands_for():
+    block = ResidualBlock(8, 4, stride=2)
+    images = torch.randn(2, 8, 5, 6)
+    strided = functional.conv2d(images, block.shortcut[0].weight, stride=2)
+    torch.testing.assert_close(block.shortcut[0](images[..., ::2, ::2]), strided)
+    with torch.no_grad():
+        block.second_norm.weight.zero_()
+    torch.testing.assert_close(block(images), functional.relu(block.shortcut[1](strided)))

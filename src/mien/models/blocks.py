@@ -88,21 +88,28 @@ class SelfAttention(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions with a shortcut (He et al. 2016, Fig. 5 left)."""
+    """Two 3 x 3 convolutions with a shortcut (He et al. 2016, Fig. 5 left).
+
+    The shortcut's stride is a slice before its 1 x 1 convolution, the same sums: the backward pass of a strided 1 x 1
+    convolution of fewer than 8 channels-last channels corrupts the heap on x86-64 without AVX-512 (torch 2.13, oneDNN).
+    """
 
     def __init__(self, n_in: int, n_out: int, stride: int = 1) -> None:
         super().__init__()
+        self.stride = stride
         self.first = nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False)
         self.first_norm = nn.BatchNorm2d(n_out)
         self.second = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
         self.second_norm = nn.BatchNorm2d(n_out)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or n_in != n_out:
-            self.shortcut = nn.Sequential(nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out))
+            self.shortcut = nn.Sequential(nn.Conv2d(n_in, n_out, 1, bias=False), nn.BatchNorm2d(n_out))
 
     def forward(self, images: Tensor) -> Tensor:
         inner = functional.relu(self.first_norm(self.first(images)))
-        return functional.relu(self.second_norm(self.second(inner)) + self.shortcut(images))
+        return functional.relu(
+            self.second_norm(self.second(inner)) + self.shortcut(images[..., :: self.stride, :: self.stride])
+        )
 
 
 def _stem(n_channels: int, width: int, large: bool) -> nn.Sequential:
