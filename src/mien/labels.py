@@ -1,6 +1,10 @@
 """Expressions, action units and the words that corpora use for them."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 from mien.errors import StudyError
+from mien.identifiers import normal_text
 
 NEUTRAL = "neutral"
 
@@ -56,6 +60,9 @@ _SYNONYMS = {
     "neutral": "neutral",
 }
 
+_NO_WORDS = frozenset({"nan", "none", "null", "na", "<na>", "nat", "#n/a", "#value!", "#ref!", "#name?", "undefined"})
+"""What programs write where they have no value; as an expression it would be a class of its own."""
+
 
 def canonical_expression(word: str) -> str:
     """Return the expression a corpus means by `word`.
@@ -68,9 +75,51 @@ def canonical_expression(word: str) -> str:
         StudyError: the word is no expression known here.
     """
     try:
-        return _SYNONYMS[word.strip().lower()]
+        return _SYNONYMS[normal_text(word)]
     except KeyError:
         raise StudyError(f"expression {word!r} is unknown; known are {', '.join(ALL_EXPRESSIONS)}") from None
+
+
+def own_spelling(word: str) -> str:
+    """Return mien's own word for an expression, `n/a` for that in another spelling, else the word as it stands.
+
+    Example:
+        >>> own_spelling("Happy "), own_spelling("N/A"), own_spelling("boredom")
+        ('happiness', 'n/a', 'boredom')
+    """
+    plain = normal_text(word)
+    return UNKNOWN if plain == UNKNOWN else _SYNONYMS.get(plain, word)
+
+
+def problem_of_expression(word: str) -> str | None:
+    """Say why a word may not stand for an expression, or None where it may.
+
+    Example:
+        >>> problem_of_expression("NaN")
+        "expression is 'NaN', which no face shows; use a word, or n/a for an unlabelled take"
+    """
+    plain = normal_text(word)
+    if not plain:
+        return f"expression is empty; use a word, or {UNKNOWN} for an unlabelled take"
+    if plain in _NO_WORDS:
+        return f"expression is {word!r}, which no face shows; use a word, or {UNKNOWN} for an unlabelled take"
+    return None
+
+
+def joined_spellings(words: Iterable[str]) -> dict[str, str]:
+    """Return, of words that are other spellings of an expression, which expression they are.
+
+    mien's own words come first; of other words it is the spelling that most takes have.
+
+    Example:
+        >>> joined_spellings(["happiness", "Happy", "bored", "Bored ", "bored"])
+        {'Happy': 'happiness', 'Bored ': 'bored'}
+    """
+    counts = Counter(words)
+    usual: dict[str, str] = {}
+    for word, _ in counts.most_common():
+        usual.setdefault(normal_text(word), own_spelling(word))
+    return {word: usual[normal_text(word)] for word in counts if usual[normal_text(word)] != word}
 
 
 def action_unit_column(unit: int) -> str:

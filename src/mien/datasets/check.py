@@ -8,6 +8,7 @@ from joblib import Parallel, delayed
 
 from mien.datasets.check_sound import SoundCheck, check_sound
 from mien.datasets.folder import is_leftover
+from mien.datasets.identity import faults_of_spellings
 from mien.datasets.study import (
     PARTICIPANTS_FILE,
     STUDY_FILE,
@@ -20,6 +21,7 @@ from mien.datasets.study import (
 )
 from mien.datasets.tables import REQUIRED, Fault, Table, faults_of_rows, problem_of_path, read_table
 from mien.errors import MienError, StudyError
+from mien.identifiers import normal
 from mien.labels import UNKNOWN
 from mien.probe import Probe
 from mien.progress import track
@@ -64,8 +66,8 @@ def check_study(
         faults.append(Fault("warning", TAKES_FILE, _one_line(note_of_torn(takes))))
     if not takes.rows:
         faults.append(Fault("warning", TAKES_FILE, "holds no take"))
-    faults += faults_of_rows(takes)
     faults += _faults_of_participants(path, takes)
+    faults += faults_of_rows(takes)
     root = _media_root(path, header, media)
     if isinstance(root, Fault):
         return [*faults, root]
@@ -98,12 +100,13 @@ def _faults_of_participants(path: Path, takes: Table) -> list[Fault]:
     try:
         people = read_participants(path)
     except MienError as error:
-        return [_fault("error", PARTICIPANTS_FILE, error, path)]
+        return [_fault("error", PARTICIPANTS_FILE, error, path), *faults_of_spellings(takes, None)]
+    faults = faults_of_spellings(takes, people)
     if people is None:
-        return [Fault("warning", PARTICIPANTS_FILE, "is missing: nothing is known of the people")]
-    known = {row["subject"] for row in people.rows}
-    unknown = sorted({row["subject"] for row in takes.rows} - known)
-    return [Fault("warning", PARTICIPANTS_FILE, f"has no row for subject {subject}") for subject in unknown]
+        return [*faults, Fault("warning", PARTICIPANTS_FILE, "is missing: nothing is known of the people")]
+    known = {normal(row["subject"]) for row in people.rows}
+    unknown = sorted({row["subject"] for row in takes.rows if normal(row["subject"]) not in known})
+    return faults + [Fault("warning", PARTICIPANTS_FILE, f"has no row for subject {subject}") for subject in unknown]
 
 
 def _jobs(root: Path, takes: Table, probe: Probe, faults: list[Fault]) -> Iterator[_Job]:

@@ -1,5 +1,6 @@
 """From a study to features: every take through one front end, in order, by as many processes as are given."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -9,6 +10,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 
+from mien.datasets.identity import refuse_shared_sounds
 from mien.datasets.study import Study, Take
 from mien.errors import MienError, StudyError
 from mien.labels import NEUTRAL
@@ -43,7 +45,8 @@ def extract(
         Features whose `row` are positions in `study.table`.
 
     Raises:
-        StudyError: a take that cannot be read or has no probe in it, named; no rows; or takes of different shape.
+        StudyError: a take that cannot be read or has no probe in it, named; no rows; takes of different shape; or the
+            same samples under two subjects.
     """
     chosen = np.arange(len(study)) if rows is None else np.asarray(rows, dtype=np.int64)
     if not len(chosen):
@@ -51,26 +54,34 @@ def extract(
     clips = neutral is None and getattr(front_end, "neutral", None) == "clip"
     jobs = [(study.take(row), study.take(neutral_row(study, row)) if clips else neutral) for row in chosen]
     made = _made(jobs, front_end, n_jobs)
-    parts = list(track(made, "features", total=len(jobs)) if progress else made)
+    found = list(track(made, "features", total=len(jobs)) if progress else made)
+    parts = [features for features, _ in found]
+    # By samples: another container, or a table without digests, hides an equal file.
+    subjects = study.table["subject"].iloc[chosen].astype(str)
+    names = [take.name for take, _ in jobs]
+    refuse_shared_sounds(zip(subjects, names, [digest for _, digest in found], strict=True), str(study.path))
     _refuse_other_shapes(parts, jobs)
     return join(parts)
 
 
-def _made(jobs: list[Job], front_end: FrontEnd, n_jobs: int) -> Iterator[Features]:
+def _made(jobs: list[Job], front_end: FrontEnd, n_jobs: int) -> Iterator[tuple[Features, str]]:
     if n_jobs == 1:
         return (_features_of(take, neutral, front_end) for take, neutral in jobs)
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
     return parallel(delayed(_features_of)(take, neutral, front_end) for take, neutral in jobs)
 
 
-def _features_of(take: Take, neutral: Take | NeutralProfile | None, front_end: FrontEnd) -> Features:
+def _features_of(take: Take, neutral: Take | NeutralProfile | None, front_end: FrontEnd) -> tuple[Features, str]:
+    """Return a take's features and the digest of its samples."""
     try:
         with one_thread():
             face = neutral.recording() if isinstance(neutral, Take) else neutral
-            features = front_end.features(take.recording(), face)
+            recording = take.recording()
+            features = front_end.features(recording, face)
     except MienError as error:
         raise StudyError(f"{take.name}: {error}") from error
-    return replace(features, row=np.full(len(features), take.row, dtype=np.int64))
+    digest = hashlib.sha256(np.ascontiguousarray(recording.samples).tobytes()).hexdigest()
+    return replace(features, row=np.full(len(features), take.row, dtype=np.int64)), digest
 
 
 def one_thread() -> AbstractContextManager[object]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +12,20 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mien.datasets.identity import faults_of_spellings
 from mien.datasets.tables import (
     REQUIRED,
     Table,
     as_frame,
     describe_key,
     faults_of_rows,
+    notes_of_joined,
     problem_of_path,
     read_table,
 )
 from mien.errors import StudyError
 from mien.files import read_json
-from mien.labels import UNKNOWN
+from mien.labels import UNKNOWN, joined_spellings
 from mien.probe import Probe, probe_from_json
 from mien.recording import Recording, read_recording
 from mien.sound_files import QUALITY_WORDS
@@ -202,12 +205,16 @@ def load_study(path: Path | str, media: Path | str | None = None) -> Study:
     path = Path(path)
     header, probe = read_header(path)
     takes = read_table(path / TAKES_FILE, REQUIRED)
-    errors = [fault for fault in faults_of_rows(takes) if fault.severity == "error"]
+    participants = read_participants(path)
+    faults = faults_of_spellings(takes, participants) + faults_of_rows(takes)
+    errors = [fault for fault in faults if fault.severity == "error"]
     if errors:
         more = f" ({len(errors) - 1} more: see `mien check`)" if len(errors) > 1 else ""
         raise StudyError(f"{path / errors[0].path}: {errors[0].message}{more}")
-    participants = read_participants(path)
+    counts = Counter(row["expression"] for row in takes.rows)
+    joined = joined_spellings(row["expression"] for row in takes.rows)
     notes = tuple(note_of_torn(table) for table in (takes, participants) if table and table.torn is not None)
+    notes += tuple(f"{takes.path}: {note}" for note in notes_of_joined(counts, joined))
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return Study(
@@ -215,7 +222,7 @@ def load_study(path: Path | str, media: Path | str | None = None) -> Study:
         name=header.name,
         origin=header.origin,
         probe=probe,
-        table=_joined(takes, participants),
+        table=_joined(takes, participants, joined),
         generator=header.generator,
         media=_media_root(path, header, media),
         digest=_digest(header, takes, participants),
@@ -261,13 +268,15 @@ def _media_root(path: Path, header: StudyHeader, media: Path | str | None) -> Pa
     return None if media is None else Path(media)
 
 
-def _joined(takes: Table, participants: Table | None) -> pd.DataFrame:
+def _joined(takes: Table, participants: Table | None, expressions: Mapping[str, str]) -> pd.DataFrame:
+    """Return both tables as one, with the expressions' usual spellings."""
+    said = [row | {"expression": expressions.get(row["expression"], row["expression"])} for row in takes.rows]
     if participants is None:
-        return as_frame(takes.columns, takes.rows)
+        return as_frame(takes.columns, said)
     # A column is looked up in takes.tsv first, then in participants.tsv.
     new = [name for name in participants.columns if name not in takes.columns]
     known = {row["subject"]: row for row in participants.rows}
-    rows = [row | {name: known.get(row["subject"], {}).get(name, UNKNOWN) for name in new} for row in takes.rows]
+    rows = [row | {name: known.get(row["subject"], {}).get(name, UNKNOWN) for name in new} for row in said]
     return as_frame((*takes.columns, *new), rows)
 
 

@@ -18,17 +18,19 @@ import pandas as pd
 
 from mien.errors import StudyError
 from mien.files import read_text
-from mien.labels import ALL_EXPRESSIONS, UNKNOWN
+from mien.identifiers import IDENTIFIERS, normal, normal_key
+from mien.labels import ALL_EXPRESSIONS, UNKNOWN, joined_spellings, problem_of_expression
 from mien.sound_files import QUALITY_WORDS
 
 REQUIRED = ("subject", "session", "take", "expression", "path")
-KEY = ("subject", "session", "take")
+KEY = IDENTIFIERS
 MASKS = ("open", "mask")
 
 _QUANTITY = re.compile(r"AU\d{1,2}(_[LR])?|distance_m|neutral_until_s")
 _PERHAPS_QUANTITY = re.compile(r"age|n_.*|.*_(hz|s|m|m_s|db|rad|deg|c|ppm)")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_NOBODY = ("", UNKNOWN, "nan", "none", "null", "<na>", "#n/a")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,30 +188,39 @@ def faults_of_rows(table: Table) -> list[Fault]:
     quantities = [name for name in table.columns if is_quantity(name)]
     keys: dict[tuple[str, ...], int] = {}
     paths: dict[str, int] = {}
-    sounds: dict[str, int] = {}
+    sounds: dict[str, tuple[int, str]] = {}
     for number, row in enumerate(table.rows, start=2):
         place = f"{table.path.name} line {number}"
         faults += [Fault("error", place, message) for message in _errors_of_row(row, quantities)]
         faults += [Fault("warning", place, message) for message in _warnings_of_row(row)]
-        key = tuple(row[name] for name in KEY)
+        key = normal_key(row)
         if key in keys:
             faults.append(Fault("error", place, f"duplicate take: {describe_key(row)} is also in line {keys[key]}"))
         elif row["path"] in paths:
             message = f"duplicate take: {row['path']} is also the take of line {paths[row['path']]}"
             faults.append(Fault("error", place, message))
-        elif (digest := row.get("sha256", UNKNOWN)) in sounds and digest != UNKNOWN:
-            faults.append(Fault("warning", place, f"holds the same sound as line {sounds[digest]} (equal sha256)"))
+        elif (digest := row.get("sha256", UNKNOWN).lower()) in sounds and _SHA256.fullmatch(digest):
+            faults.append(_same_sound(place, row["subject"], *sounds[digest]))
         keys.setdefault(key, number)
         paths.setdefault(row["path"], number)
-        sounds.setdefault(row.get("sha256", UNKNOWN), number)
+        sounds.setdefault(row.get("sha256", UNKNOWN).lower(), (number, row["subject"]))
     return faults + _warnings_of_words(table)
+
+
+def _same_sound(place: str, subject: str, line: int, other: str) -> Fault:
+    message = f"holds the same sound as line {line} (equal sha256)"
+    if normal(subject) != normal(other):
+        message += f" under another subject, {other}: evaluate and train refuse it; delete the line that is wrong"
+    return Fault("warning", place, message)
 
 
 def _warnings_of_words(table: Table) -> list[Fault]:
     """Return a warning for each expression that is no word of mien's, however many takes have it."""
     counts = Counter(row["expression"] for row in table.rows)
+    joined = joined_spellings(row["expression"] for row in table.rows)
     known = ", ".join(ALL_EXPRESSIONS)
-    return [
+    faults = [Fault("warning", table.path.name, message) for message in notes_of_joined(counts, joined)]
+    return faults + [
         Fault(
             "warning",
             table.path.name,
@@ -217,16 +228,24 @@ def _warnings_of_words(table: Table) -> list[Fault]:
             f"{known}",
         )
         for word, number in sorted(counts.items())
-        if word.strip() and word not in (*ALL_EXPRESSIONS, UNKNOWN)
+        if word not in joined and word not in (*ALL_EXPRESSIONS, UNKNOWN) and not problem_of_expression(word)
+    ]
+
+
+def notes_of_joined(counts: Mapping[str, int], joined: Mapping[str, str]) -> list[str]:
+    """Say which words are counted as other spellings of an expression."""
+    return [
+        f"expression {word!r} in {counts[word]} take{'s' if counts[word] > 1 else ''} is counted as {joined[word]!r}; "
+        "write it so"
+        for word in sorted(joined)
+        if not problem_of_expression(word)
     ]
 
 
 def _errors_of_row(row: Mapping[str, str], quantities: Sequence[str]) -> list[str]:
-    errors = [f"{name} is {row[name]!r}; an identifier is needed" for name in KEY if row[name].strip() in ("", UNKNOWN)]
-    problem = problem_of_path(row["path"])
-    errors += [problem] if problem else []
-    if not row["expression"].strip():
-        errors.append(f"expression is empty; use a word, or {UNKNOWN} for an unlabelled take")
+    errors = [f"{name} is {row[name]!r}; an identifier is needed" for name in KEY if normal(row[name]) in _NOBODY]
+    problems = problem_of_path(row["path"]), problem_of_expression(row["expression"])
+    errors += [problem for problem in problems if problem]
     if row.get("mask", UNKNOWN) not in (*MASKS, UNKNOWN, ""):
         errors.append(f"mask is {row['mask']!r}, an unknown word; known are {', '.join(MASKS)}, {UNKNOWN}")
     unknown = [

@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from mien.datasets.identity import refuse_unsound_subjects
 from mien.datasets.study import Study
 from mien.errors import SplitError, StudyError
 from mien.evaluation.adaptation import ADAPTATIONS, can_do, rounds_of
@@ -69,7 +70,7 @@ def evaluate(
     Raises:
         SplitError: the protocol or an adaptation cannot be carried out, or is unknown.
         StudyError: `out` holds an unfinished run (resume it or choose another folder), or one of another plan; or
-            representations are to be kept, and there is no `out`.
+            representations are to be kept, and there is no `out`; or one subject or sound is there as two.
     """
     plan = Plan(
         protocol,
@@ -83,6 +84,7 @@ def evaluate(
     )
     if n_representations and out is None:
         raise StudyError(f"{n_representations} representations are to be kept; say where with out=FOLDER")
+    refuse_unsound_subjects(study.table, f"study {study.name}")
     factories = _factories(study, methods, front_ends or {}, options or {})
     _refuse_if_none_can(factories, plan)
     asked = _as_json(plan, study, factories, features or {}, options or {})

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mien import __version__
 from mien.datasets.extract import extract, one_thread
+from mien.datasets.identity import refuse_unsound_subjects
 from mien.datasets.study import Study
 from mien.errors import ModelError
 from mien.files import make_folder, refuse_file_in_the_way
@@ -116,7 +117,7 @@ class Recognizer:
 
         Raises:
             ProbeMismatch: the study was made with another probe.
-            ModelError, StudyError: takes that cannot be learnt from or read.
+            ModelError, StudyError: takes that cannot be learnt from or read, or one subject or sound as two.
             StorageError: checkpoints cannot be written; where no folder can be, before anything is learnt.
         """
         if checkpoints is not None:
@@ -124,6 +125,7 @@ class Recognizer:
         if not self.probe_is_given:
             self.probe, self.probe_is_given = study.probe, True
         refuse_other_probe(study.probe, self.probe, f"study {study.name!r}")
+        refuse_unsound_subjects(study.table, f"study {study.name}")
         labels = study.table["expression"].to_numpy(dtype=object)
         everything = np.flatnonzero(is_labelled(labels))
         train, validation = (everything, everything[:0]) if split is None else (split.train, split.validation)

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from mien.errors import LeakError, SplitError
+from mien.identifiers import IDENTIFIERS, normal
 from mien.labels import UNKNOWN
 
-TAKE_KEY = ("subject", "session", "take")
+TAKE_KEY = IDENTIFIERS
 """The columns that together name a take."""
 
 
@@ -95,8 +96,8 @@ def check_split(split: Split, table: pd.DataFrame, parents: Mapping[int, Iterabl
         parents: row -> rows that it was made of (mixed or synthetic samples); each must lie on the row's own side.
 
     Raises:
-        LeakError: a row on two sides, a take or a value of `disjoint_by` in training and in test, validation that does
-            not keep the outer grouping, or a row whose parents straddle the split.
+        LeakError: a row on two sides, a take, its sound or a value of `disjoint_by` in training and in test, validation
+            that does not keep the outer grouping, or a row whose parents straddle the split.
         SplitError: rows that are not there, no training or test rows, unlabelled rows in training or test, or training
             with one expression only.
     """
@@ -128,6 +129,12 @@ def check_split(split: Split, table: pd.DataFrame, parents: Mapping[int, Iterabl
                 )
 
 
+def _compared(table: pd.DataFrame) -> pd.DataFrame:
+    """Return columns as they are compared: identifiers that differ in spelling alone are equal."""
+    names = [name for name in table if name in TAKE_KEY]
+    return table.assign(**{str(name): table[name].astype(str).map(normal) for name in names})
+
+
 def _check_rows(split: Split, table: pd.DataFrame, where: str) -> None:
     rows = np.concatenate([split.train, split.validation, split.test])
     every = np.concatenate(list(split.sides().values()))
@@ -144,11 +151,12 @@ def _check_rows(split: Split, table: pd.DataFrame, where: str) -> None:
 
 
 def _check_disjoint(table: pd.DataFrame, column: str, left: np.ndarray, right: np.ndarray, where: str) -> None:
-    for columns in [[*TAKE_KEY], ["path", "start"]] if column == "take" else [[column]]:
+    for columns in [[*TAKE_KEY], ["path", "start"], ["sha256"]] if column == "take" else [[column]]:
         names = [name for name in columns if name in table]
         if column == "take" and columns[0] not in table:
             continue
-        keys = keys_of(table, names)
-        shared = np.intersect1d(keys[left], keys[right])
+        keys = keys_of(_compared(table[names]), names)
+        unknown = missing(table["sha256"]) if names == ["sha256"] else np.zeros(len(table), dtype=bool)
+        shared = np.intersect1d(*(keys[rows[~unknown[rows]]] for rows in (left, right)))
         if len(shared):
             raise LeakError(f"{where}: {' '.join(names)} {shared[0]!r} stands on both sides ({len(shared)} such)")

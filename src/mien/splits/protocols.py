@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mien.errors import SplitError
+from mien.identifiers import spellings, two_spellings
 from mien.labels import UNKNOWN
 from mien.splits.deal import deal, deal_people, groups, natural, seeded
 from mien.splits.guard import TAKE_KEY, Split, check_split, keys_of, missing, no_rows, parents_of
@@ -55,7 +56,8 @@ def make_splits(
         windows: (window) row of each window's take; `mixed-windows` only, whose positions then count windows.
 
     Raises:
-        SplitError: an unknown protocol or column, too few values, people or takes, or a fold without training or test.
+        SplitError: an unknown protocol or column, one subject under two spellings, too few values, people or takes, or
+            a fold without training or test.
         LeakError: the table's own `parents` column crosses a fold.
 
     Example:
@@ -88,6 +90,9 @@ def _check_request(table: pd.DataFrame, protocol: str, n_folds: int, fraction: f
     absent = [name for name in (*TAKE_KEY, "expression") if name not in table]
     if absent:
         raise SplitError(f"the table has no column {', '.join(absent)}; it has {', '.join(map(str, table.columns))}")
+    several = spellings(table["subject"])
+    if several:
+        raise SplitError(two_spellings(several[0]))
     least = 2 if protocol in ("mixed", "mixed-windows", "leave-out:subject") else 1
     if n_folds < least:
         raise SplitError(f"{n_folds} folds of {protocol} were asked for; at least {least} are needed")
