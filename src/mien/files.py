@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,27 @@ from mien.errors import MienError, StorageError
 
 LARGEST_TEXT_BYTES = 256 * 1024 * 1024
 """No description or table that mien reads comes near this; a larger file is not what it claims to be."""
+
+
+_CLUTTER = {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory"}
+
+
+def is_clutter(path: Path | str) -> bool:
+    """Return whether a file is what desktops leave in every folder they show: nobody put it there, nothing is in it.
+
+    Example:
+        >>> [is_clutter(name) for name in ("._take.wav", "a/.DS_Store", "Thumbs.db", "take.wav")]
+        [True, True, True, False]
+    """
+    name = Path(path).name
+    return name.startswith("._") or name.lower() in _CLUTTER
+
+
+def files_below(folder: Path, endings: Iterable[str]) -> list[Path]:
+    """Return the files in a folder and below whose names end so (lower case), by name, without clutter."""
+    wanted = tuple(endings)
+    found = (path for path in Path(folder).rglob("*") if path.suffix.lower() in wanted and not is_clutter(path))
+    return sorted(path for path in found if path.is_file())
 
 
 @contextmanager

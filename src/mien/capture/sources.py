@@ -15,6 +15,7 @@ import numpy as np
 
 from mien.capture.soundcard import Block
 from mien.errors import RecordingError
+from mien.files import files_below
 from mien.sound_files import (
     HIGHEST_RATE_HZ,
     MOST_CHANNELS,
@@ -58,20 +59,30 @@ class Source:
     blocks: Iterator[Block]
 
 
+def files_in(path: Path) -> list[Path]:
+    """Return a file, or every sound file and every file of rows in a folder and below, by name.
+
+    Raises:
+        RecordingError: a folder with nothing that could be heard.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    files = files_below(path, (*SOUND_ENDINGS, *ROW_ENDINGS))
+    if not files:
+        raise RecordingError(
+            f"{path} holds nothing to hear; files ending in {', '.join((*SOUND_ENDINGS, *ROW_ENDINGS))} are read"
+        )
+    return files
+
+
 def sources_in(path: Path, *, rows: Rows = "auto") -> Iterator[Source]:
     """Yield a file as a stream, or every sound file and every file of rows in a folder and below, by name.
 
     Raises:
         RecordingError: nothing there that could be heard, or a file that is none.
     """
-    path = Path(path)
-    files = [path]
-    if path.is_dir():
-        endings = (*SOUND_ENDINGS, *ROW_ENDINGS)
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in endings and file.is_file())
-        if not files:
-            raise RecordingError(f"{path} holds nothing to hear; files ending in {', '.join(endings)} are read")
-    for file in files:
+    for file in files_in(path):
         yield file_source(file, rows=rows)
 
 

@@ -21,11 +21,12 @@ from mien.datasets.study import (
 )
 from mien.datasets.tables import REQUIRED, Fault, Table, faults_of_rows, problem_of_path, read_table
 from mien.errors import MienError, StudyError
+from mien.files import is_clutter
 from mien.identifiers import normal
 from mien.labels import UNKNOWN
 from mien.probe import Probe
 from mien.progress import track
-from mien.sound_files import QUALITY_WORDS, SUBTYPES
+from mien.sound_files import QUALITY_WORDS, SOUND_ENDINGS
 
 _Job = tuple[str, Path, Probe, str | None, tuple[str, ...]]
 
@@ -150,11 +151,13 @@ def _unlisted(path: Path, takes: Table) -> list[Fault]:
     faults = []
     for entry in sorted(path.rglob("*")):
         relative = entry.relative_to(path).as_posix()
+        if is_clutter(entry):
+            continue
         if is_leftover(entry.name):
             faults.append(
                 Fault("warning", relative, "is a temporary file of a writer that was stopped; resuming removes it")
             )
-        elif entry.suffix.lower() in SUBTYPES and entry.is_file() and entry.resolve() not in listed:
+        elif entry.suffix.lower() in SOUND_ENDINGS and entry.is_file() and entry.resolve() not in listed:
             faults.append(Fault("warning", relative, f"is a sound that {TAKES_FILE} does not list"))
     return faults
 

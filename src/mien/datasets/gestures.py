@@ -17,6 +17,7 @@ from scipy.signal import resample_poly
 from mien.datasets.study import Study, load_study
 from mien.datasets.writer import StudyWriter
 from mien.errors import RecordingError, StudyError
+from mien.files import files_below
 from mien.probe import PureTones
 from mien.progress import bar
 from mien.recording import Recording
@@ -120,7 +121,7 @@ def _listed(folder: Path) -> list[Clip]:
 def _found(folder: Path) -> list[Clip]:
     """Return the clips among the WAV files beneath a folder, by their names."""
     clips = []
-    for path in sorted(folder.rglob("*.wav")):
+    for path in files_below(folder, (".wav",)):
         name = _NAME.fullmatch(path.name)
         digit = path.parent.name
         if name is None:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from mien.errors import MienError
-from mien.files import write_bytes
+from mien.files import is_clutter, write_bytes
 
 GROUPS = ("body", "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth")
 N_VERTICES = 19158
@@ -112,7 +112,8 @@ def read_head(folder: Path | str) -> MakeHumanHead:
     ears = (np.abs(mean[vertices, 0]) > 0.066) & (np.abs(mean[vertices, 1] - origin[1]) < 0.03)
     for name in modes:  # who is taller has the head elsewhere, not another face
         modes[name] = modes[name] - modes[name][ears].mean(axis=0) * (0, 1, 1)
-    shapes = {path.stem: _read_target(path, len(base))[vertices] for path in sorted(shapes_folder.glob("*.target"))}
+    found = sorted(path for path in shapes_folder.glob("*.target") if not is_clutter(path))
+    shapes = {path.stem: _read_target(path, len(base))[vertices] for path in found}
     if not shapes:
         raise MienError(f"{shapes_folder} holds no *.target; unpack MakeHuman's asset pack of face units there")
     return MakeHumanHead(
@@ -221,7 +222,7 @@ class _Macros:
 def _detail_modes(targets: Path, n_vertices: int) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the fields of sliders at their upper end: half the difference between both ends, both sides together."""
     for folder in (targets / name for name in _DETAILS):
-        names = sorted(path.name.split(".")[0] for path in folder.glob("*.target*"))
+        names = sorted(path.name.split(".")[0] for path in folder.glob("*.target*") if not is_clutter(path))
         for name in names:
             stem, _, end = name.rpartition("-")
             other = next((f"{stem}-{high}" for low, high in _OPPOSITES if end == low), None)
