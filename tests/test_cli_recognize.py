@@ -1,4 +1,4 @@
-"""`mien recognize` on what people bring: one bad file costs its own answer alone, and what was done to a file is said."""
+"""`mien recognize` on what people bring: one bad file costs its own answer alone; what was done to a file is said."""
 
 import io
 import json
