@@ -20,7 +20,6 @@ from mien.errors import StudyError
 from mien.files import make_folder, write_bytes
 from mien.probe import Probe
 from mien.progress import track
-from mien.simulate.levels import VERSION
 from mien.simulate.options import PlannedTake, SimulationOptions, plan_takes
 from mien.simulate.render import has_only_chirps
 from mien.simulate.stage import Stage, stage_for
@@ -110,7 +109,7 @@ def keep_channels(
 
 def _describe(options: SimulationOptions) -> dict[str, Any]:
     # How many people there are changes none of them, unless men and women are counted out.
-    return {"version": VERSION, "face": stage_for(options).face_facts(), "options": options.to_json()}
+    return {"version": options.levels_version, "face": stage_for(options).face_facts(), "options": options.to_json()}
 
 
 def _refuse_others(about: Path, wanted: dict[str, Any]) -> None:
@@ -120,8 +119,15 @@ def _refuse_others(about: Path, wanted: dict[str, Any]) -> None:
         raise StudyError(
             f"{about} is no description of channels ({error}); delete the folder or name another"
         ) from None
-    if found != wanted:
-        raise StudyError(f"{about.parent} holds the channels of another simulation; name another folder or delete it")
+    if found == wanted:
+        return
+    versions = found.get("version") if isinstance(found, dict) else None, wanted["version"]
+    if versions[0] != versions[1]:
+        raise StudyError(
+            f"{about.parent} holds channels of version {versions[0]} of the levels; version {versions[1]} was asked "
+            f"for: name another folder, or ask for levels_version={versions[0]}"
+        )
+    raise StudyError(f"{about.parent} holds the channels of another simulation; name another folder or delete it")
 
 
 def _file(folder: Path, subject_index: int) -> Path:
