@@ -17,7 +17,6 @@ from mien.labels import NEUTRAL
 from mien.progress import track
 from mien.sensing.features import Features, FrontEnd, join
 from mien.sensing.neutral import NeutralProfile
-from mien.sensing.windows import filled
 
 Job = tuple[Take, Take | NeutralProfile | None]
 """A take, and the neutral face that it is heard against."""
@@ -77,7 +76,7 @@ def _features_of(take: Take, neutral: Take | NeutralProfile | None, front_end: F
     try:
         with one_thread():
             face = neutral.recording() if isinstance(neutral, Take) else neutral
-            recording = filled(take.recording(), float(getattr(front_end, "window_s", 0.0)))
+            recording = take.recording()
             features = front_end.features(recording, face)
     except MienError as error:
         raise StudyError(f"{take.name}: {error}") from error
