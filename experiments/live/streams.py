@@ -78,18 +78,18 @@ def _performance(
     """Return the face at rest with blinks, hand and all, and the looks laid over it."""
     units, level = stage.face.unit_names, stage.level
     base = perform(Take(NEUTRAL, float(time_s[-1])), person, units, level, time_s, rng)
-    intensities, towards_m, attitude_deg = base.intensities.copy(), base.towards_m.copy(), base.attitude_deg.copy()
+    intensities, head_m, attitude_deg = base.intensities.copy(), base.head_m.copy(), base.attitude_deg.copy()
     eyelids = np.array([name.startswith("AU43") for name in units])
     for expression, begin_s, end_s in looks:
         look = perform(Take(expression, end_s - begin_s, release=True), person, units, level, time_s - begin_s, rng)
         intensities[:, ~eyelids] += look.intensities[:, ~eyelids]
-        towards_m += look.towards_m
+        head_m += look.head_m
         attitude_deg += look.attitude_deg - look.attitude_deg[0]
     slow_m = np.stack([smooth_noise(time_s, SLOW_S, rng) for _ in range(3)], axis=1)
     return replace(
         base,
         intensities=np.clip(intensities, 0.0, LARGEST_INTENSITY),
-        towards_m=towards_m,
+        head_m=head_m,
         attitude_deg=attitude_deg,
         shift_m=base.shift_m + wander_m * (slow_m - slow_m[0]),
     )

@@ -6,10 +6,11 @@ and half a degree of it is 0.01 mm of face.
 """
 
 import math
+from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-from scipy import fft
+from scipy import fft, signal
 
 ABSOLUTE_ZERO_C = -273.15
 
@@ -212,3 +213,39 @@ def resample(samples: np.ndarray, ratio: float, half_width: int = 64) -> np.ndar
         around = padded[..., np.minimum(whole[:, None] + taps + half_width, padded.shape[-1] - 1)]
         out[..., start : start + len(position)] = np.einsum("...nt,nt->...n", around, kernel)
     return out
+
+
+SURVIVES = 0.49
+"""Of the lower rate: a band up to here is kept by `resample_rate` to 0.01 dB."""
+
+_MOST_PHASES = 2_000
+
+
+def resample_rate(samples: np.ndarray, rate_hz: int, new_rate_hz: int) -> np.ndarray:
+    """Return the signal at another whole rate, delayed by nothing, exact to -80 dB up to 0.49 of the lower rate.
+
+    A polyphase filter where the rates have a small ratio, else `resample`. soxr is not used: its best recipe is 8 dB
+    down at 23 kHz of 48 kHz, where the paper's chirp ends.
+
+    Args:
+        samples: (... time).
+
+    Returns:
+        (... time) float64 of ``ceil(time * new_rate / rate)`` samples.
+
+    Example:
+        >>> tone = np.sin(2 * np.pi * 23_000 * np.arange(96_000) / 96_000)
+        >>> error = resample_rate(tone, 96_000, 48_000)[2000:-2000] - tone[::2][2000:-2000]
+        >>> bool(np.abs(error).max() < 1e-4)
+        True
+    """
+    ratio = Fraction(int(new_rate_hz), int(rate_hz))
+    up, down = ratio.numerator, ratio.denominator
+    if max(up, down) > _MOST_PHASES:
+        return resample(samples, float(ratio), half_width=256)
+    # At `up` times the old rate, the lower of the two Nyquist frequencies lies at 1 / (2 max(up, down)).
+    most = max(up, down)
+    width = 2 * (0.5 - SURVIVES) / most
+    n_taps = 2 * math.ceil((90 - 7.95) / (2.285 * 2 * np.pi * width) / 2) + 1  # Kaiser's formula for -90 dB
+    taps = signal.firwin(n_taps, 1 / most, window=("kaiser", 9.0))
+    return signal.resample_poly(np.asarray(samples, dtype=np.float64), up, down, axis=-1, window=taps)

@@ -8,14 +8,14 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 
-from mien.dsp import high_pass
+from mien.dsp import SURVIVES, high_pass, resample_rate
 from mien.errors import ProbeError, ProbeMismatch, RecordingError
 from mien.files import write_atomically
 from mien.probe import Probe, describe, probe_from_json, probe_to_json
@@ -47,6 +47,7 @@ class Recording:
         probe: what was emitted meanwhile, or None where it is not known.
         facts: what else is known (subject, place, device, neutral_until_s, ...), plain JSON values.
         quality: words from `QUALITY_WORDS`; empty means ok.
+        notes: what a person should know of how it was read, a sentence each.
 
     Raises:
         RecordingError: samples of another type or shape, or an unknown word.
@@ -57,6 +58,7 @@ class Recording:
     probe: Probe | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     quality: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 2 or self.samples.dtype != np.float32:
@@ -143,8 +145,11 @@ def read_recording(
 ) -> Recording:
     """Read a sound file and its sidecar.
 
+    A file at another rate than its probe's is resampled where the probe's band survives that; its quality and its notes
+    say so.
+
     Args:
-        path: .flac or .wav of 16, 24 or 32 bit or floating point.
+        path: FLAC, WAV, RF64, W64, AIFF or CAF of 16, 24 or 32 bit or floating point.
         probe: what must have been emitted; None takes the sidecar's word.
         n_channels: how many channels there must be; None takes any number.
         digest: SHA-256 that the file must have; the sidecar's is checked in any case.
@@ -167,7 +172,30 @@ def read_recording(
     stated = tuple(sidecar.quality) if sidecar else ()
     measured = quality_of(samples, header.rate_hz, found)
     facts = sidecar.all_facts if sidecar else {}
-    return Recording(samples, header.rate_hz, found, facts, tuple(w for w in QUALITY_WORDS if w in stated + measured))
+    quality = tuple(word for word in QUALITY_WORDS if word in stated + measured)
+    return at_rate_of_probe(Recording(samples, header.rate_hz, found, facts, quality, header.notes))
+
+
+def at_rate_of_probe(recording: Recording) -> Recording:
+    """Return a recording at its probe's rate: itself, or resampled, which its quality and notes then say."""
+    probe = recording.probe
+    if probe is None or recording.rate_hz == probe.rate_hz:
+        return recording
+    samples = resample_rate(recording.samples, recording.rate_hz, probe.rate_hz).astype(np.float32)
+    quality = tuple(word for word in QUALITY_WORDS if word in (*recording.quality, "resampled"))
+    note = f"it was resampled from {recording.rate_hz} to {probe.rate_hz} Hz"
+    return replace(recording, samples=samples, rate_hz=probe.rate_hz, quality=quality, notes=(*recording.notes, note))
+
+
+def survives_resampling(probe: Probe, rate_hz: int) -> bool:
+    """Return whether a probe's band is still whole in a recording at another rate than its own.
+
+    Example:
+        >>> from mien.probe import Chirp
+        >>> [survives_resampling(Chirp(), rate_hz) for rate_hz in (44_100, 47_999, 96_000)]
+        [False, True, True]
+    """
+    return probe.band_hz[1] <= SURVIVES * min(rate_hz, probe.rate_hz)
 
 
 def refuse_other_than_stated(path: Path, header: Header, sidecar: Sidecar, n_channels: int | None) -> None:
@@ -187,10 +215,10 @@ def refuse_other_than_stated(path: Path, header: Header, sidecar: Sidecar, n_cha
 
 
 def probe_of(path: Path, header: Header, sidecar: Sidecar | None, expected: Probe | None) -> Probe | None:
-    """Return the probe of a file: the one expected, else the sidecar's; both and the file's rate must agree.
+    """Return the probe of a file: the one expected, else the sidecar's; both must agree, and the file's rate hold it.
 
     Raises:
-        RecordingError: the file has another rate than the probe, or the sidecar's probe cannot be.
+        RecordingError: the file has a rate from which the probe cannot be had, or the sidecar's probe cannot be.
         ProbeMismatch: the sidecar names another probe than `expected`.
     """
     try:
@@ -200,7 +228,7 @@ def probe_of(path: Path, header: Header, sidecar: Sidecar | None, expected: Prob
     probe = expected or stated
     if stated is not None and probe is not None and stated != probe:
         raise ProbeMismatch(f"{path} was recorded with {describe(stated)}; {describe(probe)} is expected")
-    if probe is not None and header.rate_hz != probe.rate_hz:
+    if probe is not None and header.rate_hz != probe.rate_hz and not survives_resampling(probe, header.rate_hz):
         cut = f", so all above {header.rate_hz / 2:g} Hz is lost" if header.rate_hz < 2 * probe.band_hz[1] else ""
         raise RecordingError(
             f"{path} is a recording at {header.rate_hz} Hz{cut}; {describe(probe)} is expected: record at "

@@ -4,7 +4,8 @@ Every claim of a header is checked before memory is taken, and whatever bytes a 
 one line comes of it.
 """
 
-import os
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,13 +15,17 @@ import soundfile
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mien.errors import RecordingError
-from mien.files import open_regular, read_json, sha256
+from mien.files import read_json
+from mien.sound_layout import LAYOUT_MAGIC, Layout, decoder, read_layout
 
-QUALITY_WORDS = ("clipped", "dropout", "low-snr", "drift", "no-probe")
+QUALITY_WORDS = ("clipped", "dropout", "low-snr", "drift", "no-probe", "resampled")
 """What can be wrong with a recording that is still one. None of them: `ok`."""
 
 SUBTYPES = {".flac": ("PCM_24", "PCM_16"), ".wav": ("PCM_24", "PCM_16", "PCM_32", "FLOAT", "DOUBLE")}
 """How samples may be stored, by the file's ending; the first is the default."""
+
+SOUND_ENDINGS = (*SUBTYPES, ".wave", ".bwf", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".caf")
+"""Names of files that are read as sound. What they hold is told from their first bytes."""
 
 SHORTEST_S = 0.2
 """Four periods of the paper's chirp: less holds no expression."""
@@ -28,19 +33,19 @@ SHORTEST_S = 0.2
 LONGEST_S = 3600.0
 MOST_CHANNELS = 8
 HIGHEST_RATE_HZ = 768_000
-MOST_SAMPLES = 60_000_000
-"""Limits that are checked against a file's header before memory is taken: a recording is whole in memory, some 50 bytes
-a sample while it is looked at. Compressed sound unfolds to ten thousand times its size."""
+MOST_SAMPLES = int(LONGEST_S * MOST_CHANNELS * 48_000)
+"""Limits that are checked against a file's header before memory is taken."""
 
-MOST_BESIDE_BYTES = 16 << 20
-"""What a file may have beside its sound: pictures, notes, padding."""
-
-MOST_SIDECAR_BYTES = 1 << 20
-BYTES_PER_SAMPLE = {"PCM_16": 2, "PCM_24": 4, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
-"""At most, by subtype: 24 bits may be stored in 4 bytes."""
-
-_MAGIC = (b"fLaC", b"RIFF", b"RIFX", b"RF64")
+_FLAC_MAGIC = (b"fLaC", b"ID3\x02", b"ID3\x03", b"ID3\x04")
+_UNKNOWN_LENGTH = 1 << 40
 _BLOCK = 1 << 16
+
+
+class _Forwards(soundfile.SoundFile):
+    """A file that is read forwards only: after each block soundfile seeks, which FLAC of unknown length cannot."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 class Sidecar(BaseModel):
@@ -56,7 +61,7 @@ class Sidecar(BaseModel):
     probe: dict[str, Any] | None = None
     quality: list[str] = Field(default_factory=list)
     high_pass_hz: float | None = None
-    scale: float = Field(default=1.0, gt=0, le=1e6, allow_inf_nan=False)
+    scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     facts: dict[str, Any] = Field(default_factory=dict)
 
     @property
@@ -66,13 +71,20 @@ class Sidecar(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a sound file says of itself before its samples are read."""
+    """What a sound file says of itself before its samples are read.
+
+    Args:
+        layout: where the samples lie, or None where libsndfile reads them (FLAC).
+        notes: what a person should know of how it was read, a sentence each.
+    """
 
     rate_hz: int
     n_channels: int
     n_samples: int
     container: str
     subtype: str
+    layout: Layout | None = None
+    notes: tuple[str, ...] = ()
 
 
 def check_quality(words: tuple[str, ...] | list[str]) -> None:
@@ -108,46 +120,81 @@ def subtype_of(path: Path, subtype: str | None) -> str:
 def read_header(path: Path) -> Header:
     """Return what a sound file says of itself, after checking that it can be one.
 
+    Where it leaves its length open (a pipe, a recorder that was killed), that is what lies there, and a note says so.
+
     Raises:
-        RecordingError: missing, empty, no FLAC or WAV, truncated, lossy, or larger than the limits above.
+        RecordingError: missing, empty, none of FLAC, WAV, RF64, W64, AIFF and CAF, truncated, lossy, or larger than the
+            limits above.
     """
     path = Path(path)
-    if not os.path.lexists(path):
-        raise RecordingError(f"{path} does not exist")
     try:
-        with open_regular(path, RecordingError) as stream:
-            n_bytes = os.fstat(stream.fileno()).st_size
-            start = stream.read(8) or b""
-    except OSError as error:
-        raise RecordingError(f"{path} cannot be read: {error.strerror}") from None
-    if n_bytes == 0:
-        raise RecordingError(f"{path} is empty (0 bytes); record it again")
-    if path.suffix.lower() not in SUBTYPES or start[:4] not in _MAGIC:
-        raise RecordingError(
-            f"{path} is not a FLAC or WAV file (it begins with {start[:4]!r}); record or convert to one"
-        )
-    declared = int.from_bytes(start[4:8], "big" if start[:4] == b"RIFX" else "little") + 8
-    if start[:3] == b"RIF" and n_bytes < declared < 0x7FFFFFFF:
-        raise RecordingError(f"{path} is truncated: it has {n_bytes} of {declared} bytes; copy or record it again")
-    try:
-        found = soundfile.info(str(path))
-    except (RuntimeError, ValueError, OSError) as error:
-        reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
-        raise RecordingError(f"{path} cannot be read as sound: {reason}") from None
-    header = Header(found.samplerate, found.channels, found.frames, found.format, found.subtype)
+        if not path.is_file():
+            raise RecordingError(f"{path} {'is not a file' if path.exists() else 'does not exist'}")
+        n_bytes = path.stat().st_size
+        with path.open("rb") as stream:
+            start = stream.read(4)
+            stream.seek(0)
+            if n_bytes == 0:
+                raise RecordingError(f"{path} is empty (0 bytes); record it again")
+            if path.suffix.lower() not in SOUND_ENDINGS or start not in (*LAYOUT_MAGIC, *_FLAC_MAGIC):
+                raise RecordingError(
+                    f"{path} is not a FLAC or WAV file, nor RF64, W64, AIFF or CAF (it begins with {start!r}); record "
+                    "or convert to one"
+                )
+            header = None if start in _FLAC_MAGIC else _laid_out(path, read_layout(stream, str(path)), n_bytes)
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    header = header or _decoded(path)
     _refuse_header(path, header)
-    _refuse_trailing(path, header, n_bytes)
     return header
 
 
-def _refuse_trailing(path: Path, header: Header, n_bytes: int) -> None:
-    """Refuse a file that is far larger than its sound, before all of it is read for its digest."""
-    n_sound = header.n_samples * header.n_channels * BYTES_PER_SAMPLE[header.subtype]
-    if n_bytes > n_sound + MOST_BESIDE_BYTES:
+def _laid_out(path: Path, layout: Layout, n_bytes: int) -> Header:
+    """Return the header of a file of `n_bytes` whose samples lie as `layout` says."""
+    n_there, n_frame = max(0, n_bytes - layout.offset), max(layout.n_frame, 1)  # compressed sound has none
+    n_data = layout.n_data
+    notes: tuple[str, ...] = ()
+    if n_data is None and 0 < layout.n_stated <= n_there:
+        n_data = layout.n_stated
+    if n_data is None:
+        n_data = n_there
+        notes = (_to_the_end(n_there / n_frame / max(layout.rate_hz, 1)),)
+    if n_data > n_there:
         raise RecordingError(
-            f"{path} has {n_bytes} bytes, of which its {header.n_samples / header.rate_hz:.3g} s of sound take at most "
-            f"{n_sound}; {MOST_BESIDE_BYTES} bytes beside the sound are read: convert it (sox, ffmpeg) to drop the rest"
+            f"{path} is truncated: it has {n_bytes} of {layout.offset + n_data} bytes; copy or record it again"
         )
+    n_samples, subtype = n_data // n_frame, layout.subtype
+    if layout.kind in ("i", "f") and not layout.is_read:
+        subtype = f"{layout.n_bits}-bit (in {layout.n_bytes} bytes)"
+    return Header(layout.rate_hz, layout.n_channels, n_samples, layout.container, subtype, layout, notes)
+
+
+def _decoded(path: Path) -> Header:
+    """Return the header of a FLAC file; one that leaves its length open is decoded to count its samples."""
+    try:
+        found = soundfile.info(str(path))
+        n_samples, notes = found.frames, tuple[str, ...]()
+        if not 0 < n_samples < _UNKNOWN_LENGTH:
+            n_most = min(int(LONGEST_S * found.samplerate), MOST_SAMPLES // max(found.channels, 1))
+            n_samples = _counted(path, n_most)
+            notes = (_to_the_end(n_samples / found.samplerate),)
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
+        raise RecordingError(f"{path} cannot be read as sound: {reason}") from None
+    return Header(found.samplerate, found.channels, n_samples, found.format, found.subtype, None, notes)
+
+
+def _counted(path: Path, n_most: int) -> int:
+    """Return how many samples a file holds, or a little more than `n_most`."""
+    n_samples = 0
+    with _Forwards(str(path)) as stream:
+        while n_samples <= n_most and (n_block := len(stream.read(_BLOCK, dtype="int16", always_2d=True))):
+            n_samples += n_block
+    return n_samples
+
+
+def _to_the_end(duration_s: float) -> str:
+    return f"its header leaves the length open; it was read to the end of the file, {duration_s:.3g} s"
 
 
 def _refuse_header(path: Path, header: Header) -> None:
@@ -162,8 +209,7 @@ def _refuse_header(path: Path, header: Header) -> None:
     if duration_s > LONGEST_S or header.n_samples * header.n_channels > MOST_SAMPLES:
         raise RecordingError(
             f"{path} claims {duration_s:.0f} s of {header.n_channels} channels at {header.rate_hz} Hz; at most "
-            f"{LONGEST_S:.0f} s and {MOST_SAMPLES} samples in all are read: cut it into takes, or pipe it as WAV "
-            "(mien recognize MODEL -)"
+            f"{LONGEST_S:.0f} s and {MOST_SAMPLES} samples in all are read: cut it into takes"
         )
 
 
@@ -175,14 +221,24 @@ def read_samples(path: Path, header: Header) -> np.ndarray:
     """
     samples = np.empty((header.n_channels, header.n_samples), np.float32)
     position = 0
+    for block in sample_blocks(path, header, _BLOCK):
+        samples[:, position : position + block.shape[1]] = block
+        position += block.shape[1]
+    return samples
+
+
+def sample_blocks(path: Path, header: Header, n_block: int) -> Iterator[np.ndarray]:
+    """Yield the samples of a file whose header was read, (channel time) float32, `n_block` at a time.
+
+    Raises:
+        RecordingError: fewer samples than the header claims, or bytes that cannot be decoded.
+    """
+    position = 0
+    blocks = _flac_blocks(path, header, n_block) if header.layout is None else _plain_blocks(path, header, n_block)
     try:
-        with soundfile.SoundFile(str(path)) as stream:
-            while position < header.n_samples:
-                block = stream.read(min(_BLOCK, header.n_samples - position), dtype="float32", always_2d=True)
-                if not len(block):
-                    break
-                samples[:, position : position + len(block)] = block.T
-                position += len(block)
+        for block in blocks:
+            yield block
+            position += block.shape[1]
     except (RuntimeError, ValueError, OSError) as error:
         reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
         raise RecordingError(
@@ -190,7 +246,30 @@ def read_samples(path: Path, header: Header) -> np.ndarray:
         ) from None
     if position < header.n_samples:
         raise RecordingError(f"{path} is truncated: it holds {position} of {header.n_samples} samples; record it again")
-    return samples
+
+
+def _flac_blocks(path: Path, header: Header, n_block: int) -> Iterator[np.ndarray]:
+    position = 0
+    with _Forwards(str(path)) as stream:
+        while position < header.n_samples:
+            block = stream.read(min(n_block, header.n_samples - position), dtype="float32", always_2d=True)
+            if not len(block):
+                return
+            yield block.T
+            position += len(block)
+
+
+def _plain_blocks(path: Path, header: Header, n_block: int) -> Iterator[np.ndarray]:
+    assert header.layout is not None
+    n_frame, decode, left = header.layout.n_frame, decoder(header.layout), header.n_samples
+    with Path(path).open("rb") as stream:
+        stream.seek(header.layout.offset)
+        while left and (content := stream.read(min(n_block, left) * n_frame)):
+            n_whole = len(content) // n_frame
+            yield decode(content[: n_whole * n_frame])
+            left -= n_whole
+            if not n_whole:
+                return
 
 
 def read_sidecar(path: Path) -> Sidecar | None:
@@ -200,10 +279,10 @@ def read_sidecar(path: Path) -> Sidecar | None:
         RecordingError: a sidecar that is no JSON, or whose fields are of the wrong kind.
     """
     beside = sidecar_path(path)
-    if not os.path.lexists(beside):
+    if not beside.exists():
         return None
     try:
-        sidecar = Sidecar.model_validate(read_json(beside, RecordingError, MOST_SIDECAR_BYTES))
+        sidecar = Sidecar.model_validate(read_json(beside, RecordingError))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -221,7 +300,8 @@ def refuse_altered(path: Path, *digests: str | None) -> None:
     wanted = {digest.lower() for digest in digests if digest}
     if not wanted:
         return
-    found = sha256(path, RecordingError)
+    with Path(path).open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
     if wanted != {found}:
         stated = min(wanted - {found})
         raise RecordingError(f"{path} was altered: its SHA-256 is {found[:12]}..., stated was {stated[:12]}...")

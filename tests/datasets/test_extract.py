@@ -119,3 +119,12 @@ def test_workers_started_in_another_folder_find_a_relative_study(written, tmp_pa
     extract(load_study(written), Level(), n_jobs=2, progress=False)
     monkeypatch.chdir(written.parent)
     assert len(extract(load_study(written.name), Level(), n_jobs=2, progress=False)) == 18
+
+
+def test_a_take_a_few_milliseconds_short_of_a_window_is_not_lost(tmp_path):
+    """Without it the whole study is refused for one take that its recorder cut."""
+    front_end = Spectrogram(window_s=0.25)
+    with StudyWriter(tmp_path / "study", "short", "collected", PROBE) as writer:
+        for take, duration_s in (("0001", 0.25), ("0002", 0.24)):
+            writer.add_take(echo(1, duration_s), "001", "01", take, "fear")
+    assert extract(load_study(tmp_path / "study"), front_end, progress=False).row.tolist() == [0, 1]

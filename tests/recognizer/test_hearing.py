@@ -11,6 +11,7 @@ from mien.errors import ProbeMismatch, ProbeNotFound, RecordingError
 from mien.labels import UNSURE
 from mien.probe import Chirp, PureTones
 from mien.recognizer import Recognizer, recordings_in
+from mien.recognizer.hearing import clip_alike, fitting, one_channel
 from mien.recording import Recording, write_recording
 from mien.sensing.quality import heard_quality
 
@@ -57,7 +58,6 @@ def test_a_recording_without_a_stated_probe_is_taken_for_the_models(listening):
     "change, message",
     [
         (lambda r: replace(r, samples=r.samples[:, :4800]), "lasts 0.1 s.*record at least"),
-        (lambda r: replace(r, samples=np.repeat(r.samples, 2, axis=0)), "2 channels.*trained on 1"),
         (lambda r: replace(r, rate_hz=44_100, probe=None), "44100 Hz.*record at 48000 Hz"),
     ],
 )
@@ -87,6 +87,59 @@ def test_answers_below_the_threshold_are_unsure(listening, threshold, named, mon
     assert frame["confidence"].min() > 0.3
 
 
+def stereo(weak: float = 0.02) -> Recording:
+    """A recording whose first channel hears the probe badly and whose second hears it well."""
+    good, noise = echo(2.0), np.random.default_rng(3).standard_normal((1, 96_000))
+    bad = weak * good.samples + 0.02 * noise.astype(np.float32)
+    return replace(good, samples=np.concatenate([bad, good.samples]))
+
+
+def test_of_two_channels_the_one_with_the_stronger_probe_is_heard(listening):
+    """Loudness does not decide: the worse channel is amplified here."""
+    two, good = stereo(), echo(2.0)
+    loud = replace(two, samples=two.samples * np.float32([[20], [1]]))
+    for recording in (two, loud):
+        pd.testing.assert_frame_equal(listening.predict_proba(recording), listening.predict_proba(good))
+    heard = one_channel(loud, 1)
+    assert (heard.n_channels, heard.facts["channel"]) == (1, 1)
+    assert "channel 1 of 2 was taken, where the probe is" in heard.notes[0]
+
+
+def test_a_channel_that_is_asked_for_is_heard(listening):
+    two = stereo(weak=0.5)
+    first = replace(two, samples=two.samples[:1])
+    pd.testing.assert_frame_equal(listening.predict_proba(two, channel=0), listening.predict_proba(first))
+    with pytest.raises(RecordingError, match="channel 2 was asked for; the recording has 0 to 1"):
+        listening.predict_proba(two, channel=2)
+    with pytest.raises(RecordingError, match="this model listens with 2 microphones"):
+        one_channel(two, 2, channel=0)
+
+
+def test_a_neutral_clip_is_heard_by_the_channel_of_its_recording():
+    two = stereo(weak=0.5)
+    swapped = replace(two, samples=two.samples[::-1])
+    assert clip_alike(swapped, one_channel(two, 1), 1).facts["channel"] == 1
+    assert clip_alike(swapped, one_channel(echo(), 1), 1).facts["channel"] == 0
+    assert clip_alike(echo(), one_channel(two, 1), 1).n_channels == 1
+
+
+def test_of_channels_without_a_probe_it_is_said_that_there_is_none(listening):
+    noise = np.random.default_rng(0).standard_normal((2, 96_000)).astype(np.float32) * 0.1
+    with pytest.raises(ProbeNotFound):
+        listening.predict_proba(Recording(noise, 48_000))
+
+
+@pytest.mark.parametrize("missing_ms", [1, 4, 6, 10, 24])
+def test_a_recording_a_few_milliseconds_short_of_a_window_is_heard(listening, missing_ms):
+    whole = echo(listening.front_end.window_s)
+    n_kept = whole.n_samples - 48 * missing_ms
+    short = replace(whole, samples=whole.samples[:, :n_kept])
+    found, expected = listening.predict_proba(short), listening.predict_proba(whole)
+    assert len(found) == len(expected) == 1
+    heard = fitting(short, Chirp(), 1, listening.front_end)
+    assert heard.n_samples == whole.n_samples and f"lacks {missing_ms} ms of a window" in heard.notes[0]
+
+
 def test_noise_and_a_foreign_clock_are_heard():
     """What the recording does not say of itself, its echoes show; each word once."""
     loud = echo(noise=0.3)
@@ -107,6 +160,8 @@ def test_recordings_of_a_file_and_of_a_folder(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         write_recording(echo(0.5), tmp_path / name)
     (tmp_path / "notes.txt").write_text("no sound")
+    for name in ("._b.wav", "deep/._a.flac", "deep/.DS_Store", "Thumbs.db", "desktop.ini"):
+        (tmp_path / name).write_bytes(b"\0\5\x16\7")
     assert [name for name, _ in recordings_in(tmp_path)] == ["b.wav", "deep/a.flac"]
     ((name, recording),) = recordings_in(tmp_path / "b.wav", Chirp())
     assert name == "b.wav" and recording.probe == Chirp()

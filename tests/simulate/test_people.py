@@ -2,10 +2,10 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
-from standin import ball_face
+from standin import ball_face, ball_stage
 
 from mien.simulate.levels import LEVELS
-from mien.simulate.people import ASYMMETRY, HEAD_VARIATION, SEX_SHIFT, draw_sexes, make_person
+from mien.simulate.people import ASYMMETRY, BLENDING, HEAD_VARIATION, SEX_SHIFT, draw_sexes, make_person
 from mien.simulate.phones import MEASURED
 
 FACE = ball_face()
@@ -99,6 +99,49 @@ def test_the_same_generator_makes_the_same_person():
     one, two = (make_person("1", "male", FACE, LEVELS["hard"], np.random.default_rng(3)) for _ in range(2))
     assert one.placement == two.placement and one.mask == two.mask and one.phone == two.phone
     assert np.array_equal(one.identity, two.identity) and np.array_equal(one.unit_gains, two.unit_gains)
+
+
+def test_a_subject_is_what_seed_and_index_say_at_any_level():
+    easy, wild = (make_person("1", None, FACE, LEVELS[level], np.random.default_rng(7)) for level in ("easy", "wild"))
+    assert easy.sex == wild.sex and easy.mask == wild.mask and easy.breath_hz == wild.breath_hz
+    assert easy.hair_reflectivity == wild.hair_reflectivity
+    np.testing.assert_array_equal(easy.identity, wild.identity)
+    np.testing.assert_array_equal(easy.blending, wild.blending)
+    for name in easy.head_habits:
+        np.testing.assert_array_equal(easy.head_habits[name], wild.head_habits[name])
+    left = [k for k, name in enumerate(FACE.unit_names) if name.endswith("_L")]
+    style = [np.log(p.unit_gains[left]) + np.log(p.unit_gains[[k + 1 for k in left]]) for p in (easy, wild)]
+    np.testing.assert_allclose(style[0] / LEVELS["easy"].style_spread, style[1] / LEVELS["wild"].style_spread)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_subject_does_not_depend_on_how_many_are_simulated(level):
+    few, many = (ball_stage(level=level, n_subjects=n, seed=5) for n in (3, 11))
+    for index in range(3):
+        one, other = few.person(index), many.person(index)
+        assert one.sex == other.sex and one.phone == other.phone and one.placement == other.placement
+        np.testing.assert_array_equal(one.identity, other.identity)
+        np.testing.assert_array_equal(few.face_of(index).unit_fields, many.face_of(index).unit_fields)
+
+
+def test_sexes_are_drawn_one_by_one_unless_they_are_counted_out():
+    stage = ball_stage(n_subjects=300)
+    assert 110 < sum(stage.person(index).sex == "male" for index in range(300)) < 190
+    counted = ball_stage(n_subjects=5, sex_counts=(4, 1))
+    assert sorted(counted.person(index).sex for index in range(5)) == ["female"] + ["male"] * 4
+
+
+def test_units_blend_with_others_and_eyelids_with_nobody():
+    people = crowd("medium", 300)
+    alone, both = (FACE.intensities(units)[None] for units in ({"AU26": 1.0}, {"AU12": 1.0, "AU26": 1.0}))
+    for person in people[:5]:
+        np.testing.assert_array_equal(person.blended(alone), alone)
+    column = FACE.unit_names.index("AU26")
+    changes = np.array([person.blended(both)[0, column] - 1 for person in people])
+    assert changes.std() == pytest.approx(BLENDING, rel=0.15) and abs(changes.mean()) < 0.02
+    lids = np.array([name.startswith("AU43") for name in FACE.unit_names])
+    everything = np.ones((1, len(FACE.unit_names)))
+    assert all((person.blended(everything)[0, lids] == 1).all() for person in people[:20])
 
 
 def test_sexes_are_counted():

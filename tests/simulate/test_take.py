@@ -1,4 +1,6 @@
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,16 @@ from mien.simulate.options import PlannedTake, plan_takes
 from mien.simulate.render import harmonics
 from mien.simulate.scene import SPEED_OF_SOUND_M_S
 from mien.simulate.stage import Stage
-from mien.simulate.take import columns_of, face_channel, full_scale_gain, play, responses_at, sound_of
+from mien.simulate.take import (
+    columns_of,
+    face_channel,
+    full_scale_gain,
+    noise_at,
+    noise_of,
+    play,
+    responses_at,
+    sound_of,
+)
 
 SILENT = dataclasses.replace(LEVELS["easy"], echo_to_noise_db=200.0, clutter_db=-200.0)
 
@@ -162,7 +173,7 @@ def test_an_approaching_head_raises_the_pitch_of_a_tone():
     played = play(stage, PlannedTake(0, 0, "neutral", "open", "office"))
     time_s = played.performance.time_s
     moving = dataclasses.replace(
-        played.performance, intensities=0 * played.performance.intensities, towards_m=0.05 * time_s
+        played.performance, intensities=0 * played.performance.intensities, head_m=np.outer(0.05 * time_s, [0, 0, 1])
     )
     shape = stage.face.shape(played.person.identity)
     channel, delays_s = face_channel(stage, stage.face, played.person, shape, moving, played.speaker_m, masked=False)
@@ -180,6 +191,43 @@ def test_the_direct_path_peaks_at_three_tenths_and_clips_where_asked():
         assert 0.25 < np.abs(sound_of(stage, play(stage, plan_takes(stage.options, 0)[0]))).max() < 0.36
     loud = ball_stage(n_takes=1, input_gain_db=20.0)
     assert np.abs(sound_of(loud, play(loud, plan_takes(loud.options, 0)[0]))).max() == 1
+
+
+def test_takes_of_version_1_sound_as_they_did():
+    """`version_1.json` was printed by the code that first simulated them."""
+    for level, known in json.loads((Path(__file__).parent / "version_1.json").read_text()).items():
+        stage = ball_stage(level=level, levels_version=1, n_takes=1, duration_s=0.4, seed=11, n_subjects=3)
+        played = play(stage, plan_takes(stage.options, 1)[4])
+        assert played.person.sex == known["sex"]
+        assert columns_of(stage, played) == pytest.approx(known["columns"], abs=1e-4)
+        assert sound_of(stage, played)[0][::600] == pytest.approx(known["samples"], rel=1e-4, abs=1e-6)
+
+
+def test_tones_beside_a_chirp_cost_the_chirp_its_level():
+    """The emitted peak is bounded for the sum and the place's noise is what it is: a chirp with tones beside it has
+    half of the amplitude over the same noise."""
+    levels = {}
+    for name, probe in (("chirp", Chirp()), ("both", Composite((Chirp(), PureTones((16_000.0, 18_000.0)))))):
+        stage = ball_stage(probe=probe, n_takes=1, level="hard", device="reference")
+        played = play(stage, plan_takes(stage.options, 0)[0])
+        sound = sound_of(stage, played)
+        power = np.abs(np.fft.rfft(sound[0] / full_scale_gain(stage, played))) ** 2
+        levels[name] = power[19_500:22_500].sum(), noise_of(stage, played)
+        assert 0.2 < np.abs(sound).max() < 0.36
+    assert levels["chirp"][0] / levels["both"][0] == pytest.approx(4, rel=0.05)
+    assert levels["chirp"][1] == pytest.approx(levels["both"][1], rel=1e-6)
+
+
+def test_noise_is_as_strong_whatever_is_emitted():
+    deviations, densities = [], []
+    for probe in (Chirp(), Chirp(low_hz=15_000), PureTones((17_000.0,)), Chirp(low_hz=15_000, high_hz=18_000)):
+        stage = ball_stage(probe=probe, n_takes=1, device="reference")
+        played = play(stage, plan_takes(stage.options, 0)[0])
+        deviations.append(noise_of(stage, played))
+        power = np.abs(np.fft.rfft(noise_at(stage, played, (1, 48_000)))) ** 2
+        densities.append(power[0, 19_000:23_000].mean())
+    assert deviations == pytest.approx([deviations[0]] * 4, rel=1e-9)
+    assert densities == pytest.approx([densities[0]] * 4, rel=0.1)
 
 
 def test_a_take_is_the_same_whenever_it_is_played():

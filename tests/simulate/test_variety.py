@@ -9,7 +9,7 @@ from mien.simulate.options import SimulationOptions, plan_takes
 from mien.simulate.own_face import own_face
 from mien.simulate.stage import Stage
 from mien.simulate.take import play
-from mien.simulate.variety import vary_face
+from mien.simulate.variety import AMPLITUDE, REACH, vary_face, vary_units
 
 
 def rms(vectors: np.ndarray) -> float:
@@ -47,8 +47,49 @@ def test_nothing_is_varied_unless_asked() -> None:
     same = vary_face(face, np.random.default_rng(0))
     np.testing.assert_array_equal(same.neutral, face.neutral)
     np.testing.assert_array_equal(same.unit_fields, face.unit_fields)
-    stage = ball_stage(n_subjects=2)
+    stage = ball_stage(n_subjects=2, levels_version=1)
     assert stage.face_of(1) is stage.face
+
+
+def test_units_are_as_large_as_scans_say_they_may_be_and_their_peaks_stay() -> None:
+    face, ratios = ball_face(), []
+    size = np.linalg.norm(face.unit_fields, axis=2)
+    for seed in range(200):
+        varied = vary_units(face, np.random.default_rng(seed))
+        theirs = np.linalg.norm(varied.unit_fields, axis=2)
+        np.testing.assert_array_equal(theirs.argmax(axis=1), size.argmax(axis=1))
+        np.testing.assert_array_equal(theirs > 0, size > 0)
+        ratios.append(theirs.max(axis=1) / size.max(axis=1))
+    bare = [name.rsplit("_", 1)[0] for name in face.unit_names]
+    lids = np.array([name == "AU43" for name in bare])
+    found = np.array(ratios)
+    assert (found[:, lids] == 1).all()
+    low, high = found[:, ~lids].min(), found[:, ~lids].max()
+    assert AMPLITUDE[0] <= low < 0.72 and 2.1 < high <= AMPLITUDE[1]
+    # Both sides of a unit alike, units of their own.
+    assert found[:, 0] == pytest.approx(found[:, 1])
+    assert abs(np.corrcoef(found[:, 0], found[:, 2])[0, 1]) < 0.2
+    assert found[:, 0].mean() == pytest.approx(
+        (AMPLITUDE[1] - AMPLITUDE[0]) / np.log(AMPLITUDE[1] / AMPLITUDE[0]), rel=0.08
+    )
+
+
+def test_a_units_reach_over_the_skin_is_a_subjects_own() -> None:
+    face = ball_face()
+    size = np.linalg.norm(face.unit_fields[0], axis=1) / np.linalg.norm(face.unit_fields[0], axis=1).max()
+    half = np.argmin(np.abs(size - 0.5))
+    halves = []
+    for seed in range(200):
+        theirs = np.linalg.norm(vary_units(face, np.random.default_rng(seed)).unit_fields[0], axis=1)
+        halves.append(np.log(theirs[half] / theirs.max()) / np.log(size[half]))
+    assert REACH[0] <= min(halves) < 0.75 and 1.3 < max(halves) <= REACH[1]
+
+
+def test_a_jaw_drops_as_far_as_its_unit_is_large() -> None:
+    face = own_face(8000)
+    angles = [vary_units(face, np.random.default_rng(seed)).jaw.radians_per_unit["AU26"] for seed in range(40)]
+    ratios = np.array(angles) / face.jaw.radians_per_unit["AU26"]
+    assert AMPLITUDE[0] <= ratios.min() < 0.85 and 1.8 < ratios.max() <= AMPLITUDE[1]
 
 
 def test_each_person_has_one_face_of_their_own_in_every_take() -> None:

@@ -5,8 +5,6 @@ of each period in which the sweep sounds; other writers of such rows keep all. W
 halves are all alike, those of whole periods every other one.
 """
 
-import os
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -14,12 +12,21 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
-import soundfile
 
 from mien.capture.soundcard import Block
 from mien.errors import RecordingError
-from mien.files import files_below, open_regular
-from mien.sound_files import HIGHEST_RATE_HZ, MOST_CHANNELS, SUBTYPES, read_header, read_sidecar
+from mien.files import files_below
+from mien.sound_files import (
+    HIGHEST_RATE_HZ,
+    MOST_CHANNELS,
+    SOUND_ENDINGS,
+    SUBTYPES,
+    Header,
+    read_header,
+    read_sidecar,
+    sample_blocks,
+)
+from mien.sound_layout import LAYOUT_MAGIC, Layout, decoder, read_layout
 
 BLOCK_S = 0.1
 
@@ -33,9 +40,6 @@ FIRST_ROWS = 8
 Rows = Literal["auto", "half", "all"]
 
 _LONGEST_LINE = 64 * ROW_SAMPLES
-_LONGEST_HEADER = 1 << 24
-_UNKNOWN_SIZES = (0, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFFF, 0xFFFFFFFF - 36)
-_INTEGER, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _FULL_SCALE = 1 - 2.0**-14
 
 
@@ -55,20 +59,30 @@ class Source:
     blocks: Iterator[Block]
 
 
+def files_in(path: Path) -> list[Path]:
+    """Return a file, or every sound file and every file of rows in a folder and below, by name.
+
+    Raises:
+        RecordingError: a folder with nothing that could be heard.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    files = files_below(path, (*SOUND_ENDINGS, *ROW_ENDINGS))
+    if not files:
+        raise RecordingError(
+            f"{path} holds nothing to hear; files ending in {', '.join((*SOUND_ENDINGS, *ROW_ENDINGS))} are read"
+        )
+    return files
+
+
 def sources_in(path: Path, *, rows: Rows = "auto") -> Iterator[Source]:
     """Yield a file as a stream, or every sound file and every file of rows in a folder and below, by name.
 
     Raises:
         RecordingError: nothing there that could be heard, or a file that is none.
     """
-    path = Path(path)
-    files = [path]
-    if os.path.isdir(path):
-        endings = (*SUBTYPES, *ROW_ENDINGS)
-        files = [file for file in files_below(path, RecordingError) if file.suffix.lower() in endings]
-        if not files:
-            raise RecordingError(f"{path} holds nothing to hear; files ending in {', '.join(endings)} are read")
-    for file in files:
+    for file in files_in(path):
         yield file_source(file, rows=rows)
 
 
@@ -80,40 +94,32 @@ def file_source(path: Path, *, rows: Rows = "auto") -> Source:
     """
     path = Path(path)
     if path.suffix.lower() in ROW_ENDINGS:
-        return rows_source(open_regular(path, RecordingError), str(path), rows=rows)
+        try:
+            return rows_source(path.open("rb"), str(path), rows=rows)
+        except OSError as error:
+            raise RecordingError(f"{path} cannot be read: {error.strerror or error}") from None
     header = read_header(path)
     sidecar = read_sidecar(path)
     scale = np.float32(sidecar.scale if sidecar else 1.0)
-    return Source(str(path), header.rate_hz, header.n_channels, _file_blocks(path, header.n_samples, scale))
+    return Source(str(path), header.rate_hz, header.n_channels, _file_blocks(path, header, scale))
 
 
-def _file_blocks(path: Path, n_samples: int, scale: np.float32) -> Iterator[Block]:
+def _file_blocks(path: Path, header: Header, scale: np.float32) -> Iterator[Block]:
     position = 0
-    try:
-        with soundfile.SoundFile(str(path)) as stream:
-            n_block = max(1, round(BLOCK_S * stream.samplerate))
-            while position < n_samples:
-                samples = stream.read(min(n_block, n_samples - position), dtype="float32", always_2d=True).T
-                if not samples.shape[1]:
-                    break
-                yield _block(samples * scale, position, clipped=_clipped(samples))
-                position += samples.shape[1]
-    except (RuntimeError, ValueError, OSError) as error:
-        reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
-        raise RecordingError(f"{path} is damaged after {position} of {n_samples} samples ({reason})") from None
-    if position < n_samples:
-        raise RecordingError(f"{path} is truncated: it holds {position} of {n_samples} samples; record it again")
+    for samples in sample_blocks(path, header, max(1, round(BLOCK_S * header.rate_hz))):
+        yield _block(samples * scale, position, clipped=_clipped(samples))
+        position += samples.shape[1]
 
 
 def piped_source(stream: BinaryIO, name: str = "standard input", *, rows: Rows = "auto") -> Source:
-    """Return what comes through a pipe as a stream: WAV, or rows of text.
+    """Return what comes through a pipe as a stream: WAV (or RF64, W64, AIFF, CAF), or rows of text.
 
     Raises:
         RecordingError: it is neither.
     """
     start = stream.read(4)
-    if start in (b"RIFF", b"RF64"):
-        return wav_source(stream, name, start=start)
+    if start in LAYOUT_MAGIC:
+        return sound_source(stream, name, start=start)
     if start and all(byte in b"0123456789+-.,;eE[( \t\r\n" for byte in start):
         return rows_source(stream, name, rows=rows, start=start)
     raise RecordingError(
@@ -122,59 +128,36 @@ def piped_source(stream: BinaryIO, name: str = "standard input", *, rows: Rows =
     )
 
 
-def wav_source(stream: BinaryIO, name: str = "standard input", *, start: bytes = b"") -> Source:
-    """Return WAV from a pipe as a stream; a length of 0 or the largest possible in its header means until the end.
+def sound_source(stream: BinaryIO, name: str = "standard input", *, start: bytes = b"") -> Source:
+    """Return sound from a pipe as a stream; where its header leaves its length open, until the end.
 
     Args:
         start: what was read of it already.
 
     Raises:
-        RecordingError: no WAV, or one with samples that are not read.
+        RecordingError: no WAV, RF64, W64, AIFF or CAF, or one with samples that are not read.
     """
-    head = start + _exactly(stream, 12 - len(start), name)
-    if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
-        raise RecordingError(f"{name} is no WAV (it begins with {head[:4]!r}); pipe WAV at the probe's rate")
-    found: bytes | None = None
-    n_before = 0
-    while True:
-        kind, size = struct.unpack("<4sI", _exactly(stream, 8, name))
-        if kind == b"data":
-            break
-        n_before += 8 + size
-        if n_before > _LONGEST_HEADER:
-            raise RecordingError(
-                f"{name} has {n_before} bytes before its sound, {kind!r} the last of them; at most {_LONGEST_HEADER} "
-                "are read: is it WAV?"
-            )
-        content = _exactly(stream, size + size % 2, name)
-        found = content[:size] if kind == b"fmt " else found
-    if found is None or len(found) < 16:
-        raise RecordingError(f"{name} does not say what its samples are; pipe WAV")
-    code, n_channels, rate_hz, _, _, n_bits = struct.unpack("<HHIIHH", found[:16])
-    if code == _EXTENSIBLE and len(found) >= 26:
-        code = struct.unpack("<H", found[24:26])[0]
-    if (code, n_bits) not in _DECODERS:
+    layout = read_layout(stream, name, start=start)
+    if not layout.is_read:
         raise RecordingError(
-            f"{name} holds samples of format {code} with {n_bits} bits; 16, 24, 32 bit or float are read"
+            f"{name} holds {layout.subtype} samples of {layout.n_bytes} bytes; {', '.join(SUBTYPES['.wav'])} are read: "
+            "record without compression"
         )
-    if not (1 <= n_channels <= MOST_CHANNELS and 8_000 <= rate_hz <= HIGHEST_RATE_HZ):
+    if not (1 <= layout.n_channels <= MOST_CHANNELS and 8_000 <= layout.rate_hz <= HIGHEST_RATE_HZ):
         raise RecordingError(
-            f"{name} claims {n_channels} channels at {rate_hz} Hz; 1 to {MOST_CHANNELS} at 8000 to {HIGHEST_RATE_HZ} "
-            "Hz are read"
+            f"{name} claims {layout.n_channels} channels at {layout.rate_hz} Hz; 1 to {MOST_CHANNELS} at 8000 to "
+            f"{HIGHEST_RATE_HZ} Hz are read"
         )
-    n_bytes = None if size in _UNKNOWN_SIZES or head[:4] == b"RF64" else size
-    return Source(name, rate_hz, n_channels, _wav_blocks(stream, name, (code, n_bits), n_channels, rate_hz, n_bytes))
+    return Source(name, layout.rate_hz, layout.n_channels, _piped_blocks(stream, name, layout))
 
 
-def _wav_blocks(
-    stream: BinaryIO, name: str, kind: tuple[int, int], n_channels: int, rate_hz: int, n_bytes: int | None
-) -> Iterator[Block]:
-    n_frame, position, left = n_channels * kind[1] // 8, 0, n_bytes
-    n_block = max(1, round(BLOCK_S * rate_hz)) * n_frame
+def _piped_blocks(stream: BinaryIO, name: str, layout: Layout) -> Iterator[Block]:
+    n_frame, position, left, decode = layout.n_frame, 0, layout.n_data, decoder(layout)
+    n_block = max(1, round(BLOCK_S * layout.rate_hz)) * n_frame
     rest = b""
+    # read1 returns what there is: a pipe that is filled in real time is heard in real time.
+    read = getattr(stream, "read1", stream.read)
     while left is None or left > 0:
-        # read1 returns what there is: a pipe that is filled in real time is heard in real time.
-        read = getattr(stream, "read1", stream.read)
         content = read(n_block if left is None else min(n_block, left))
         if not content:
             break
@@ -183,36 +166,11 @@ def _wav_blocks(
         n_whole = len(content) // n_frame * n_frame
         content, rest = content[:n_whole], content[n_whole:]
         if content:
-            samples = _DECODERS[kind](content).reshape(-1, n_channels).T
+            samples = decode(content)
             yield _block(samples, position, clipped=_clipped(samples))
             position += samples.shape[1]
-    if rest or left:
+    if (rest and left is not None) or left:
         raise RecordingError(f"{name} ended within a sample or before its stated length, after {position} samples")
-
-
-def _from_24_bit(content: bytes) -> np.ndarray:
-    parts = np.frombuffer(content, np.uint8).reshape(-1, 3)
-    padded = np.zeros((len(parts), 4), np.uint8)
-    padded[:, 1:] = parts
-    return padded.view("<i4")[:, 0] / np.float32(2**31)
-
-
-_DECODERS = {
-    (_INTEGER, 16): lambda content: np.frombuffer(content, "<i2") / np.float32(2**15),
-    (_INTEGER, 24): _from_24_bit,
-    (_INTEGER, 32): lambda content: np.frombuffer(content, "<i4") / np.float32(2**31),
-    (_FLOAT, 32): lambda content: np.frombuffer(content, "<f4"),
-    (_FLOAT, 64): lambda content: np.frombuffer(content, "<f8"),
-}
-
-
-def _exactly(stream: BinaryIO, n_bytes: int, name: str) -> bytes:
-    content = b""
-    while len(content) < n_bytes and (more := stream.read(n_bytes - len(content))):
-        content += more
-    if len(content) < n_bytes:
-        raise RecordingError(f"{name} ended within its header; pipe a whole WAV")
-    return content
 
 
 def rows_source(stream: BinaryIO, name: str, *, rows: Rows = "auto", start: bytes = b"") -> Source:
@@ -237,8 +195,6 @@ def _lines(stream: BinaryIO, name: str, start: bytes) -> Iterator[np.ndarray]:
             number, start = number + 1, b""
             if line.strip():
                 yield _row(line, f"line {number} of {name}")
-        if not number:
-            raise RecordingError(f"{name} is empty; lines of {ROW_SAMPLES} numbers are needed")
 
 
 def _row(line: bytes, where: str) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Recognition of a stream: from a sound card, a pipe, or rows of text."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,11 +11,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.errors import RecordingError
+from mien.errors import MienError
 from mien.terminal import say
 
 if TYPE_CHECKING:
     from mien.capture import Block
+    from mien.capture.sources import Source
     from mien.recognizer import Recognizer
     from mien.serving.live import LivePrediction, LiveSession
 
@@ -33,28 +33,51 @@ def is_stream(source: Path) -> bool:
     """
     from mien.capture.sources import ROW_ENDINGS
     from mien.files import files_below
-    from mien.sound_files import SUBTYPES
+    from mien.sound_files import SOUND_ENDINGS
 
-    if os.path.isdir(source):
-        endings = {path.suffix.lower() for path in files_below(source, RecordingError)}
-        return not endings & set(SUBTYPES) and bool(endings & set(ROW_ENDINGS))
+    if source.is_dir():
+        return not files_below(source, SOUND_ENDINGS) and bool(files_below(source, ROW_ENDINGS))
     return str(source) == "-" or source.suffix.lower() in ROW_ENDINGS
 
 
 def recognize_stream(
-    recognizer: "Recognizer", source: Path, neutral: Path | None, hop_s: float, lsl: bool, form: str
-) -> None:
-    """Print what is recognised in streams that are not a sound card's, each from its own beginning."""
-    from mien.capture.sources import piped_source, sources_in
-    from mien.serving.listening import refuse_other_rate
+    recognizer: "Recognizer",
+    source: Path,
+    neutral: Path | None,
+    hop_s: float,
+    lsl: bool,
+    form: str,
+    channel: int | None,
+) -> list[str]:
+    """Print what is recognised in streams that are not a sound card's, each from its own beginning.
 
-    piped = str(source) == "-"
-    for heard in [piped_source(sys.stdin.buffer)] if piped else sources_in(source):
+    Returns:
+        Which files of a folder could not be read to their end.
+    """
+    from mien.capture.sources import file_source, files_in, piped_source
+    from mien.serving.listening import refuse_other_rate, with_one_channel
+
+    def recognize(heard: "Source") -> None:
         refuse_other_rate(heard, recognizer)
-        session = _session(recognizer, heard.n_channels, neutral, hop_s)
-        if source.is_dir():
-            say(heard.name)
+        heard, taken = with_one_channel(heard, recognizer, channel, say)
+        session = _session(recognizer, heard.n_channels, neutral, hop_s, taken)
         _print_all(session, heard.blocks, None, lsl, form)
+
+    if str(source) == "-":
+        recognize(piped_source(sys.stdin.buffer))
+        return []
+    failed = []
+    for path in files_in(source):
+        if source.is_dir():
+            say(str(path))
+        try:
+            recognize(file_source(path))
+        except MienError as error:
+            if not source.is_dir():
+                raise
+            say(" ".join(str(error).split()))
+            failed.append(str(path.relative_to(source)))
+    return failed
 
 
 def recognize_live(
@@ -88,11 +111,17 @@ def recognize_live(
             _print_all(session, blocks, time.monotonic, lsl, form)
 
 
-def _session(recognizer: "Recognizer", n_channels: int, neutral: Path | None, hop_s: float) -> "LiveSession":
+def _session(
+    recognizer: "Recognizer", n_channels: int, neutral: Path | None, hop_s: float, taken: int | None = None
+) -> "LiveSession":
+    """Return a session for a stream of which one channel was taken, or all (None)."""
+    from mien.recognizer.hearing import one_channel
     from mien.recording import read_recording
     from mien.serving.live import LiveSession
 
     clip = None if neutral is None else read_recording(neutral, recognizer.probe)
+    if clip is not None and clip.n_channels > 1:
+        clip = one_channel(clip, recognizer.training.n_microphones, taken)
     return LiveSession(recognizer, n_channels=n_channels, hop_s=hop_s, neutral=clip)
 
 

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.options import FrontEnd, Jobs, Json, ModelPath, Options, OutModel, Resume, Seed, StudyPath
+from mien.errors import MienError, RecordingError
 from mien.terminal import parsed_front_end, print_json, refuse_finished, say, show_model
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mien.recognizer import Recognizer
 
 HOP_S = 0.05
@@ -113,8 +116,8 @@ def recognize(
         Path | None,
         typer.Argument(
             metavar="[INPUT]",
-            help="A recording, WAV or FLAC, or a folder of them; - for WAV or text rows on standard input; a file "
-            "or folder of text rows (.txt, .csv) of the FacER app. None with --live.",
+            help="A recording (FLAC, WAV, RF64, W64, AIFF, CAF), or a folder of them; - for WAV or text rows on "
+            "standard input; a file or folder of text rows (.txt, .csv) of the FacER app. None with --live.",
         ),
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Listen to a sound card, emitting the model's probe.")] = False,
@@ -124,6 +127,10 @@ def recognize(
     neutral: Annotated[
         Path | None,
         typer.Option("--neutral", metavar="FILE", help="A recording of the person's face at rest, WAV or FLAC."),
+    ] = None,
+    channel: Annotated[
+        int | None,
+        typer.Option("--channel", min=0, help="Of several, from 0; without it the one with the stronger probe."),
     ] = None,
     hop_s: Annotated[
         float | None,
@@ -142,7 +149,8 @@ def recognize(
 
     MODEL is a folder, or the word builtin for the model that comes with the package. Recordings give a row per window,
     a stream a line per change of the answer; with --csv or --json (one object a line) every window. What a stream is
-    heard against is the face at rest in the last seconds, or --neutral.
+    heard against is the face at rest in the last seconds, or --neutral. A file of a folder that cannot be read is
+    named, the others are answered, and the exit code is 1.
 
     Example: mien recognize model study/sub-001/ses-01/sub-001_ses-01_take-0001_echo.flac --csv
 
@@ -155,7 +163,7 @@ def recognize(
 
     if live != (file is None):
         raise typer.BadParameter("name an INPUT or ask for --live, one of them", param_hint="INPUT")
-    _refuse_idle_options(file, live, device, duration_s, lsl, hop_s)
+    _refuse_idle_options(file, live, device, duration_s, lsl, hop_s, channel)
     if as_json and as_csv:
         raise typer.BadParameter("ask for one of them", param_hint="--json, --csv")
     recognizer = Recognizer.load(model)
@@ -166,14 +174,22 @@ def recognize(
         recognize_live(recognizer, device, neutral, hop_s, lsl, form, duration_s)
         return
     if is_stream(file):
-        recognize_stream(recognizer, file, neutral, hop_s, lsl, form)
+        failed = recognize_stream(recognizer, file, neutral, hop_s, lsl, form, channel)
     else:
-        _recognize_recordings(recognizer, file, neutral, form)
+        failed = _recognize_recordings(recognizer, file, neutral, form, channel)
     _say_what_it_is(recognizer, model)
+    if failed:
+        raise RecordingError(f"{len(failed)} files of {file} could not be recognised: {', '.join(failed)}")
 
 
 def _refuse_idle_options(
-    file: Path | None, live: bool, device: str | None, duration_s: float | None, lsl: bool, hop_s: float | None
+    file: Path | None,
+    live: bool,
+    device: str | None,
+    duration_s: float | None,
+    lsl: bool,
+    hop_s: float | None,
+    channel: int | None,
 ) -> None:
     """Refuse options that would change nothing.
 
@@ -186,39 +202,62 @@ def _refuse_idle_options(
     of_a_stream = {"--lsl": lsl, "--hop": hop_s is not None}
     if idle := [name for name, given in of_a_card.items() if given and not live]:
         raise typer.BadParameter("this is for --live", param_hint=", ".join(idle))
+    if live and channel is not None:
+        raise typer.BadParameter(
+            "this is for an INPUT; a card is opened with the model's channels", param_hint="--channel"
+        )
     if file is not None and not is_stream(file) and (idle := [name for name, given in of_a_stream.items() if given]):
         raise typer.BadParameter("this is for a stream, and INPUT is a recording", param_hint=", ".join(idle))
 
 
-def _recognize_recordings(recognizer: "Recognizer", file: Path, neutral: Path | None, form: str) -> None:
+def _recognize_recordings(
+    recognizer: "Recognizer", file: Path, neutral: Path | None, form: str, channel: int | None
+) -> list[str]:
+    """Print a row per window of a recording, or of all in a folder that can be read; return which cannot."""
     import pandas as pd
 
     from mien.labels import NEUTRAL
-    from mien.recognizer import recordings_in
     from mien.recognizer.builtin import ASSUMED, NO_NEUTRAL
-    from mien.recognizer.hearing import assumes_neutral
+    from mien.recognizer.hearing import assumes_neutral, fitting, sounds_in
     from mien.recording import read_recording
 
     clip = None if neutral is None else read_recording(neutral, recognizer.probe)
     if clip is not None and getattr(recognizer.front_end, "neutral", None) != "clip":
         say("this model hears a recording against its own beginning: --neutral is of no use to it, but for a stream")
-    parts, assumed = [], False
-    for name, recording in recordings_in(file, recognizer.probe):
-        parts.append(recognizer.predict_proba(recording, clip).assign(file=name))
+    n_microphones = recognizer.training.n_microphones
+    parts, failed, assumed = [], [], False
+    for path in sounds_in(file):
+        name = str(path.relative_to(file)) if file.is_dir() else path.name
+        try:
+            recording = read_recording(path, recognizer.probe)
+            heard = fitting(recording, recognizer.probe, n_microphones, recognizer.front_end, channel)
+            parts.append(recognizer.predict_proba(heard, clip).assign(file=name))
+        except MienError as error:
+            if not file.is_dir():
+                raise
+            say(f"{name}: {' '.join(str(error).split())}")
+            failed.append(name)
+            continue
         assumed = assumed or assumes_neutral(recognizer.front_end, recording)
-    rows = pd.concat(parts)
-    if not file.is_dir():
-        rows = rows.drop(columns="file")
+        for note in heard.notes:
+            say(f"{name}: {note}")
+    if parts:
+        rows = pd.concat(parts)
+        _print_rows(rows if file.is_dir() else rows.drop(columns="file"), form)
+    if NEUTRAL not in recognizer.labels:
+        say(NO_NEUTRAL)
+    if assumed:
+        say(ASSUMED)
+    return failed
+
+
+def _print_rows(rows: "pd.DataFrame", form: str) -> None:
     if form == "json":
         print_json(json.loads(rows.to_json(orient="records")))
     elif form == "csv":
         print(rows.to_csv(index=False, float_format="%.4f"), end="")
     else:
         print(rows.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
-    if NEUTRAL not in recognizer.labels:
-        say(NO_NEUTRAL)
-    if assumed:
-        say(ASSUMED)
 
 
 def _say_what_it_is(recognizer: "Recognizer", model: Path) -> None:

@@ -13,6 +13,9 @@ def simulate(
     study: StudyPath,
     subjects: Annotated[int, typer.Option("--subjects", min=1, help="People.")] = 12,
     level: Annotated[str, typer.Option("--level", help="Difficulty: easy, medium, hard or wild.")] = "medium",
+    levels_version: Annotated[
+        int, typer.Option("--levels-version", help="2, or 1: there the head's motion tells the expression.")
+    ] = 2,
     takes: Annotated[int, typer.Option("--takes", min=1, help="Takes per expression, person and mask.")] = 10,
     duration_s: Annotated[float, typer.Option("--duration-s", help="Length of a take in seconds.")] = 1.0,
     mask: Annotated[str, typer.Option("--mask", help="open, mask or both.")] = "open",
@@ -35,7 +38,12 @@ def simulate(
     field_noise: Annotated[
         float, typer.Option("--field-noise", help="How differently each person's action units move, as a share.")
     ] = 0.0,
-    men: Annotated[int | None, typer.Option("--men", min=0, help="How many are men; half when not given.")] = None,
+    head: Annotated[
+        str,
+        typer.Option("--head", help="Ablation of the head's motion: level (none), recipe, still or exchanged."),
+    ] = "level",
+    frozen_face: Annotated[bool, typer.Option("--frozen-face", help="Ablation: no action unit moves.")] = False,
+    men: Annotated[int | None, typer.Option("--men", min=0, help="How many are men; drawn when not given.")] = None,
     band_hz: Annotated[tuple[float, float], typer.Option("--band-hz", metavar="LOW HIGH", help="The chirp's band.")] = (
         19_000.0,
         23_000.0,
@@ -63,6 +71,7 @@ def simulate(
     options = SimulationOptions(
         n_subjects=subjects,
         level=level,
+        levels_version=levels_version,
         n_takes=takes,
         duration_s=duration_s,
         masks=masks,
@@ -75,6 +84,8 @@ def simulate(
         face_folder=None if face_folder is None else str(face_folder),
         shape_noise_mm=shape_noise_mm,
         field_noise=field_noise,
+        head=head,
+        frozen_face=frozen_face,
         sex_counts=None if men is None else (men, subjects - men),
         probe=sonicface_probe(chirp) if tones else chirp,
         seed=seed,

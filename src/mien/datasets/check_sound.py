@@ -9,7 +9,7 @@ import numpy as np
 
 from mien.errors import MienError, ProbeMismatch, ProbeNotFound
 from mien.probe import Chirp, Probe
-from mien.recording import Recording, probe_of, quality_of, refuse_other_than_stated
+from mien.recording import Recording, at_rate_of_probe, probe_of, quality_of, refuse_other_than_stated
 from mien.sensing.synchronise import synchronise
 from mien.sound_files import (
     QUALITY_WORDS,
@@ -61,6 +61,7 @@ def check_sound(
     if sidecar is None and not sidecar_path(path).exists():
         faults.append(("warning", f"has no sidecar {sidecar_path(path).name}: its probe and quality are not stated"))
     sidecar = sidecar or Sidecar()
+    faults += [("warning", note) for note in header.notes]
     attempt(refuse_other_than_stated, path, header, sidecar, None)
     found = attempt(probe_of, path, header, sidecar, probe)
     attempt(refuse_altered, path, digest, sidecar.sha256)
@@ -69,7 +70,8 @@ def check_sound(
         n_before = len(faults)
         attempt(refuse_unusable, path, samples, header.rate_hz)
         if len(faults) == n_before:
-            recording = Recording(samples, header.rate_hz, found)
+            recording = at_rate_of_probe(Recording(samples, header.rate_hz, found))
+            faults += [("warning", note) for note in recording.notes]
             faults += _faults_of_samples(recording, sidecar, (*stated, *sidecar.quality))
     return SoundCheck(tuple(faults), header)
 

@@ -17,6 +17,7 @@ from mien.labels import NEUTRAL
 from mien.progress import track
 from mien.sensing.features import Features, FrontEnd, join
 from mien.sensing.neutral import NeutralProfile
+from mien.sensing.windows import filled
 
 Job = tuple[Take, Take | NeutralProfile | None]
 """A take, and the neutral face that it is heard against."""
@@ -76,7 +77,7 @@ def _features_of(take: Take, neutral: Take | NeutralProfile | None, front_end: F
     try:
         with one_thread():
             face = neutral.recording() if isinstance(neutral, Take) else neutral
-            recording = take.recording()
+            recording = filled(take.recording(), float(getattr(front_end, "window_s", 0.0)))
             features = front_end.features(recording, face)
     except MienError as error:
         raise StudyError(f"{take.name}: {error}") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import StudyError
-from mien.files import files_below, make_folder, storing
+from mien.files import storing
 from mien.sound_files import sidecar_path
 
 LOCK_FILE = ".lock"
@@ -23,13 +23,11 @@ def lock(path: Path) -> int:
         StudyError: the path is a file, or another writer is at work.
         StorageError: the folder cannot be made.
     """
-    if os.path.exists(path) and not os.path.isdir(path):
+    if path.exists() and not path.is_dir():
         raise StudyError(f"{path} is a file; a study needs a folder")
-    make_folder(path)
-    with storing(path / LOCK_FILE):
-        # Nothing is made or locked through a link, and a named pipe in its place is not waited for.
-        safely = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | safely, 0o644)
+    with storing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -76,7 +74,7 @@ def is_leftover(name: str) -> bool:
 
 def remove_leftovers(path: Path) -> list[Path]:
     """Remove the temporary files that a killed writer left in a study, and return which they were."""
-    found = [entry for entry in files_below(path, StudyError) if is_leftover(entry.name)]
+    found = [entry for entry in Path(path).rglob(".*.tmp*") if is_leftover(entry.name) and entry.is_file()]
     for entry in found:
         entry.unlink(missing_ok=True)
     return found

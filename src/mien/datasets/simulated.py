@@ -17,7 +17,6 @@ from mien.recording import Recording
 from mien.sensing.features import Features, FrontEnd, join
 from mien.simulate.channels import KeptChannels
 from mien.simulate.generate import SimulatedTake, simulate_takes
-from mien.simulate.levels import VERSION
 from mien.simulate.options import PlannedTake, SimulationOptions, plan_takes
 from mien.simulate.people import Person
 from mien.simulate.stage import Stage, stage_for
@@ -86,7 +85,7 @@ def _generator(stage: Stage) -> dict[str, object]:
     """Return what `study.json` says of how the study came about: everything that its sound depends on."""
     return {
         "by": "mien.simulate",
-        "version": VERSION,
+        "version": stage.options.levels_version,
         "level": stage.level.to_json(),
         "face": stage.face_facts(),
         "seed": stage.options.seed,

@@ -30,7 +30,7 @@ from mien.datasets.study import (
 )
 from mien.datasets.tables import KEY, MASKS, REQUIRED, describe_key, format_cell, format_rows, is_quantity, read_table
 from mien.errors import ProbeMismatch, StorageError, StudyError
-from mien.files import write_json, write_text
+from mien.files import is_clutter, write_json, write_text
 from mien.labels import UNKNOWN
 from mien.probe import Probe, describe, probe_to_json
 from mien.progress import talk
@@ -91,7 +91,7 @@ class StudyWriter:
 
     def _begin_or_resume(self, header: StudyHeader, resume: bool) -> tuple[GrowingTable, GrowingTable]:
         present = sorted(entry.name for entry in self.path.iterdir() if entry.name != LOCK_FILE)
-        present = [name for name in present if not is_leftover(name)]
+        present = [name for name in present if not is_leftover(name) and not is_clutter(name)]
         if STUDY_FILE in present:
             if not resume:
                 raise StudyError(f"{self.path} holds a study already; use --resume to go on with it, or another folder")

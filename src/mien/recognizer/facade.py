@@ -14,7 +14,7 @@ from mien.datasets.extract import extract, one_thread
 from mien.datasets.identity import refuse_unsound_subjects
 from mien.datasets.study import Study
 from mien.errors import ModelError
-from mien.files import make_folder, refuse_unwritable
+from mien.files import make_folder, refuse_file_in_the_way
 from mien.learning.loop import SILENT, Run
 from mien.learning.methods import METHODS, method_named, options_from_json, options_to_json, with_changes
 from mien.learning.model_folder import (
@@ -28,7 +28,7 @@ from mien.learning.model_folder import (
 from mien.learning.weights import n_weights
 from mien.probe import Probe, describe, probe_from_json, probe_to_json
 from mien.recognizer.builtin import model_path
-from mien.recognizer.hearing import answers, fitting, refuse_other_probe
+from mien.recognizer.hearing import answers, clip_alike, fitting, refuse_other_probe
 from mien.recognizer.person import against_clip, calibrating_rows, neutral_of, one_person
 from mien.recognizer.teaching import is_labelled, judging_rows, windows_of_rows
 from mien.recording import Recording
@@ -121,7 +121,7 @@ class Recognizer:
             StorageError: checkpoints cannot be written; where no folder can be, before anything is learnt.
         """
         if checkpoints is not None:
-            refuse_unwritable(checkpoints)
+            refuse_file_in_the_way(checkpoints)
         if not self.probe_is_given:
             self.probe, self.probe_is_given = study.probe, True
         refuse_other_probe(study.probe, self.probe, f"study {study.name!r}")
@@ -321,12 +321,15 @@ class Recognizer:
         frame.insert(1, "start_s", features.start_s)
         return frame
 
-    def predict_proba(self, recording: Recording, neutral: Recording | None = None) -> pd.DataFrame:
+    def predict_proba(
+        self, recording: Recording, neutral: Recording | None = None, *, channel: int | None = None
+    ) -> pd.DataFrame:
         """Return one row per window of a recording: time_s, expression, p_<expression> each, confidence, quality.
 
         Args:
             recording: without a probe of its own it is taken to be made with the model's.
             neutral: a clip of the person's neutral face, where the front end asks for one and none was kept.
+            channel: of several, for a model of one microphone, from 0; None takes that with the stronger probe.
 
         Returns:
             time_s is where the window starts; expression is "unsure" where confidence, the calibrated probability of
@@ -339,9 +342,11 @@ class Recognizer:
             ProbeNotFound: it holds no trace of the probe.
         """
         self._refuse_unfitted()
-        heard = fitting(recording, self.probe, self.training.n_microphones, self.front_end)
+        n_microphones = self.training.n_microphones
+        heard = fitting(recording, self.probe, n_microphones, self.front_end, channel)
+        face = self.neutral if neutral is None else clip_alike(neutral, heard, n_microphones)
         with one_thread():
-            features = self.front_end.features(heard, self.neutral if neutral is None else neutral)
+            features = self.front_end.features(heard, face)
             quality = heard_quality(heard)
         return answers(self.predict_features(features), self.labels, self.estimator.unsure_below, quality)
 

@@ -1,6 +1,5 @@
 """From recordings to answers: what a model can hear, what it names, how good the sound was."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mien.errors import ProbeMismatch, RecordingError
+from mien.dsp import band_pass
+from mien.errors import ProbeError, ProbeMismatch, ProbeNotFound, RecordingError
 from mien.files import files_below
 from mien.labels import UNSURE
 from mien.probe import Probe, describe
 from mien.recording import Recording, read_recording
 from mien.sensing.features import FrontEnd
-from mien.sound_files import SUBTYPES
+from mien.sensing.synchronise import synchronise
+from mien.sensing.windows import filled
+from mien.sound_files import SOUND_ENDINGS
 
 
 def refuse_other_probe(probe: Probe, expected: Probe, whose: str) -> None:
@@ -27,8 +29,13 @@ def refuse_other_probe(probe: Probe, expected: Probe, whose: str) -> None:
         raise ProbeMismatch(f"{whose} was made with {describe(probe)}; this model expects {describe(expected)}")
 
 
-def fitting(recording: Recording, probe: Probe, n_microphones: int, front_end: FrontEnd) -> Recording:
+def fitting(
+    recording: Recording, probe: Probe, n_microphones: int, front_end: FrontEnd, channel: int | None = None
+) -> Recording:
     """Return a recording with its probe, refused where a model of this probe cannot hear it.
+
+    A model of one microphone takes one channel of several (`one_channel`), and where a few milliseconds of a window are
+    missing, silence stands for them (`filled`).
 
     Raises:
         ProbeMismatch: another probe. RecordingError: another rate or number of channels, or shorter than a window.
@@ -40,6 +47,7 @@ def fitting(recording: Recording, probe: Probe, n_microphones: int, front_end: F
             f"the recording is at {recording.rate_hz} Hz; this model expects {describe(probe)}: record at "
             f"{probe.rate_hz} Hz"
         )
+    recording = one_channel(replace(recording, probe=probe), n_microphones, channel)
     if recording.n_channels != n_microphones:
         raise RecordingError(
             f"the recording has {recording.n_channels} channels; this model was trained on {n_microphones}: choose or "
@@ -51,7 +59,63 @@ def fitting(recording: Recording, probe: Probe, n_microphones: int, front_end: F
             f"the recording lasts {recording.duration_s:.3g} s; this model listens to windows of {window_s:g} s: "
             f"record at least {window_s:g} s, or train a model with shorter windows"
         )
-    return replace(recording, probe=probe)
+    return filled(recording, window_s)
+
+
+def one_channel(recording: Recording, n_microphones: int, channel: int | None = None) -> Recording:
+    """Return one channel of a recording, for a model of one microphone; its notes and facts say which. Else itself.
+
+    Args:
+        channel: which, from 0; None takes the one in which the probe stands highest above its floor.
+
+    Raises:
+        RecordingError: no such channel, or one was asked for and the model listens with several microphones.
+    """
+    if channel is None and (n_microphones != 1 or recording.n_channels == 1):
+        return recording
+    if n_microphones != 1:
+        raise RecordingError(f"channel {channel} was asked for; this model listens with {n_microphones} microphones")
+    if channel is not None and not 0 <= channel < recording.n_channels:
+        raise RecordingError(f"channel {channel} was asked for; the recording has 0 to {recording.n_channels - 1}")
+    taken, note = (channel, "as asked") if channel is not None else _strongest(recording)
+    return replace(
+        recording,
+        samples=recording.samples[taken, None],
+        facts={**recording.facts, "channel": taken},
+        notes=(*recording.notes, f"channel {taken} of {recording.n_channels} was taken, {note}"),
+    )
+
+
+def _strongest(recording: Recording) -> tuple[int, str]:
+    """Return the channel in which the probe stands highest above its floor, and how high, in words."""
+    heights = [_height(replace(recording, samples=samples[None])) for samples in recording.samples]
+    best = int(np.argmax(heights))
+    others = ", ".join(f"{height:.1f}" for number, height in enumerate(heights) if number != best)
+    if heights[best] <= 0:
+        return best, "and in none was the probe found"
+    return (
+        best,
+        f"where the probe is {heights[best]:.1f} times its floor (elsewhere {others}); --channel N takes another",
+    )
+
+
+def _height(recording: Recording) -> float:
+    """Return how high the probe of one channel stands above its floor; 0 where there is none."""
+    try:
+        return synchronise(recording).peak_to_floor
+    except (ProbeNotFound, ProbeMismatch, RecordingError):
+        return 0.0
+    except ProbeError:  # no chirp is in it: how loud its band is beside all else must do
+        assert recording.probe is not None
+        inside = band_pass(recording.samples, recording.rate_hz, *recording.probe.band_hz)
+        return float(np.linalg.norm(inside) / (np.linalg.norm(recording.samples - inside) + 1e-12))
+
+
+def clip_alike(clip: Recording, recording: Recording, n_microphones: int) -> Recording:
+    """Return a neutral clip by the same channel as a recording of which one was taken, or by its own strongest."""
+    taken = recording.facts.get("channel")
+    same = isinstance(taken, int) and 0 <= taken < clip.n_channels and clip.n_channels > 1 and n_microphones == 1
+    return one_channel(clip, n_microphones, taken if same else None)
 
 
 def assumes_neutral(front_end: FrontEnd, recording: Recording) -> bool:
@@ -74,6 +138,21 @@ def answers(
     return frame
 
 
+def sounds_in(path: Path) -> list[Path]:
+    """Return a file, or every sound file in a folder and below, by name, without what desktops leave there.
+
+    Raises:
+        RecordingError: a folder without a sound file.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    files = files_below(path, SOUND_ENDINGS)
+    if not files:
+        raise RecordingError(f"{path} holds no sound file; {', '.join(SOUND_ENDINGS)} are read")
+    return files
+
+
 def recordings_in(path: Path, probe: Probe | None = None) -> Iterator[tuple[str, Recording]]:
     """Yield the name and the recording of a file, or of every sound file in a folder and below, by name.
 
@@ -84,10 +163,5 @@ def recordings_in(path: Path, probe: Probe | None = None) -> Iterator[tuple[str,
         ProbeMismatch: a sidecar names another probe.
     """
     path = Path(path)
-    files = [path]
-    if os.path.isdir(path):
-        files = [file for file in files_below(path, RecordingError) if file.suffix.lower() in SUBTYPES]
-        if not files:
-            raise RecordingError(f"{path} holds no sound file; {' and '.join(SUBTYPES)} are read")
-    for file in files:
+    for file in sounds_in(path):
         yield str(file.relative_to(path)) if path.is_dir() else file.name, read_recording(file, probe)

@@ -14,7 +14,6 @@ from mien.datasets.study import Study
 from mien.probe import Chirp, Probe, probe_to_json
 from mien.sensing.features import Features, FrontEnd
 from mien.simulate.channels import KeptChannels
-from mien.simulate.levels import VERSION
 
 Heard = dict["Ear", Features]
 
@@ -89,7 +88,7 @@ def _stands(ears: Iterable[Ear]) -> list[Sequence[Ear]]:
 def _study(kept: KeptChannels, table: pd.DataFrame) -> Study:
     generator = {
         "by": "mien.simulate",
-        "version": VERSION,
+        "version": kept.options.levels_version,
         "level": kept.options.level_values.to_json(),
         "seed": kept.options.seed,
         "options": kept.options.to_json(),

@@ -1,6 +1,6 @@
 """Windows of whole periods within a take, and what front ends for chirps share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,6 +48,20 @@ def windows_of(n_periods: int, period_s: float, window_s: float, hop_s: float, f
             f"{window_s:g} s needs {n_window}; record at least {begin * period_s + window_s:g} s{shorter}"
         )
     return Windows(n_window, hop, np.arange(begin, n_periods - n_window + 1, hop))
+
+
+def filled(recording: Recording, window_s: float) -> Recording:
+    """Return a recording that lacks up to half a period of one window with silence in its place; any other as it is.
+
+    Recorders drop their last buffer, and less than half of a period of the paper's chirp is pause.
+    """
+    period_s = recording.probe.period_s if recording.probe is not None else 0.0
+    n_missing = round(window_s * recording.rate_hz) - recording.n_samples
+    if not 0 < n_missing <= period_s / 2 * recording.rate_hz:
+        return recording
+    note = f"it lacks {1000 * n_missing / recording.rate_hz:.3g} ms of a window, which silence stands for"
+    samples = np.pad(recording.samples, ((0, 0), (0, n_missing)))
+    return replace(recording, samples=samples, notes=(*recording.notes, note))
 
 
 def check_positive(**lengths: float) -> None:

@@ -1,16 +1,25 @@
 """From blocks of sound to predictions, as they come: gaps told to the session, and no falling behind."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
 
 from mien.capture import Block
 from mien.capture.sources import Source
 from mien.errors import RecordingError
 from mien.probe import describe
 from mien.recognizer import Recognizer
+from mien.recognizer.hearing import one_channel
+from mien.recording import Recording
 from mien.serving.live import LivePrediction, LiveSession
 
 PATIENCE_S = 0.3
 """Who is later than this leaves windows out until the present is reached."""
+
+CHOICE_S = 1.0
+"""Of a stream of several channels: so much is heard before one is taken."""
 
 CREEP = 1e-3
 """Two clocks drift apart by far less than this; so fast is the earliest moment forgotten."""
@@ -48,6 +57,40 @@ def refuse_other_rate(source: Source, recognizer: Recognizer) -> None:
             f"{source.name} is at {source.rate_hz} Hz; this model expects {describe(recognizer.probe)}: record at "
             f"{recognizer.probe.rate_hz} Hz"
         )
+
+
+def with_one_channel(
+    source: Source, recognizer: Recognizer, channel: int | None, say: Callable[[str], None]
+) -> tuple[Source, int | None]:
+    """Return one channel of a source and its number, for a model of one microphone; else the source itself and None.
+
+    Args:
+        channel: which, from 0; None takes the one with the stronger probe in the first seconds.
+        say: told which was taken, and why.
+
+    Raises:
+        RecordingError: no such channel, or one was asked for and the model listens with several microphones.
+    """
+    n_microphones = recognizer.training.n_microphones
+    if channel is None and (n_microphones != 1 or source.n_channels == 1):
+        return source, None
+    first = list(_beginning(source, CHOICE_S))
+    samples = np.concatenate(
+        [block.samples for block in first] or [np.zeros((source.n_channels, 1), np.float32)], axis=1
+    )
+    taken = one_channel(Recording(samples, source.rate_hz, recognizer.probe), n_microphones, channel)
+    for note in taken.notes:
+        say(f"{source.name}: {note}")
+    number = int(taken.facts["channel"])
+    blocks = (replace(block, samples=block.samples[number, None]) for block in chain(first, source.blocks))
+    return replace(source, n_channels=1, blocks=blocks), number
+
+
+def _beginning(source: Source, length_s: float) -> Iterator[Block]:
+    for block in source.blocks:
+        yield block
+        if block.first_sample + block.samples.shape[1] >= length_s * source.rate_hz:
+            return
 
 
 class _Lag:

@@ -7,21 +7,19 @@ again when the take is heard, from the same seeds or from others.
 
 import io
 import json
-import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import joblib
 import numpy as np
 
-from mien.array_files import read_arrays
 from mien.errors import StudyError
-from mien.files import make_folder, read_json, write_bytes
+from mien.files import make_folder, write_bytes
 from mien.probe import Probe
 from mien.progress import track
-from mien.simulate.levels import VERSION
 from mien.simulate.options import PlannedTake, SimulationOptions, plan_takes
 from mien.simulate.render import has_only_chirps
 from mien.simulate.stage import Stage, stage_for
@@ -96,7 +94,7 @@ def keep_channels(
     folder = Path(folder)
     described = _describe(options)
     about = folder / "channels.json"
-    if os.path.lexists(about):
+    if about.exists():
         _refuse_others(about, described)
     make_folder(folder)
     write_bytes(about, (json.dumps(described, indent=1) + "\n").encode())
@@ -111,18 +109,25 @@ def keep_channels(
 
 def _describe(options: SimulationOptions) -> dict[str, Any]:
     # How many people there are changes none of them, unless men and women are counted out.
-    return {"version": VERSION, "face": stage_for(options).face_facts(), "options": options.to_json()}
+    return {"version": options.levels_version, "face": stage_for(options).face_facts(), "options": options.to_json()}
 
 
 def _refuse_others(about: Path, wanted: dict[str, Any]) -> None:
     try:
-        found = read_json(about, StudyError)
-    except StudyError as error:
+        found = json.loads(about.read_bytes())
+    except ValueError as error:
         raise StudyError(
             f"{about} is no description of channels ({error}); delete the folder or name another"
         ) from None
-    if found != wanted:
-        raise StudyError(f"{about.parent} holds the channels of another simulation; name another folder or delete it")
+    if found == wanted:
+        return
+    versions = found.get("version") if isinstance(found, dict) else None, wanted["version"]
+    if versions[0] != versions[1]:
+        raise StudyError(
+            f"{about.parent} holds channels of version {versions[0]} of the levels; version {versions[1]} was asked "
+            f"for: name another folder, or ask for levels_version={versions[0]}"
+        )
+    raise StudyError(f"{about.parent} holds the channels of another simulation; name another folder or delete it")
 
 
 def _file(folder: Path, subject_index: int) -> Path:
@@ -143,9 +148,9 @@ def _person(folder: Path, options: SimulationOptions, subject_index: int) -> tup
     """Return (take time channel freq) and (take 2) of a person."""
     path = _file(folder, subject_index)
     try:
-        arrays = read_arrays(path, StudyError)
-        channels, delays_s = arrays["channels"], arrays["delays_s"]
-    except (StudyError, KeyError) as error:
+        with np.load(path, allow_pickle=False) as arrays:
+            channels, delays_s = arrays["channels"], arrays["delays_s"]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise StudyError(f"{path} holds no channels ({error}); delete it and keep the channels again") from None
     n_takes, n_freq = options.n_takes_per_subject, len(stage_for(options).frequencies_hz)
     if channels.ndim != 4 or channels.shape[0] != n_takes or channels.shape[2:] != (options.n_microphones, n_freq):

@@ -17,7 +17,9 @@ def place_head(points: np.ndarray, performance: Performance, pivot_m: np.ndarray
         towards: (xyz) unit vector from the face to the phone.
     """
     pitch, turn, roll = np.deg2rad(performance.attitude_deg).T
-    shift = performance.shift_m + performance.towards_m[:, None] * towards
+    left_up_m, towards_m = performance.head_m[:, :2], performance.head_m[:, 2:]
+    shift = performance.shift_m + towards_m * towards
+    shift[:, :2] += left_up_m
     turned = rotations(pitch, turn, roll).transpose(0, 2, 1)
     placed = points @ turned
     placed += (pivot_m - pivot_m @ turned + shift)[:, None, :]

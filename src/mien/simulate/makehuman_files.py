@@ -11,9 +11,7 @@ units"; Bregier et al., Human Mesh Modeling for Anny Body, arXiv 2511.03589 (202
 
 import gzip
 import io
-import os
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from importlib.resources import as_file, files
@@ -23,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from mien.errors import MienError
-from mien.files import LARGEST_TEXT_BYTES, open_regular, read_bytes, write_bytes
+from mien.files import is_clutter, write_bytes
 
 GROUPS = ("body", "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth")
 N_VERTICES = 19158
@@ -114,7 +112,8 @@ def read_head(folder: Path | str) -> MakeHumanHead:
     ears = (np.abs(mean[vertices, 0]) > 0.066) & (np.abs(mean[vertices, 1] - origin[1]) < 0.03)
     for name in modes:  # who is taller has the head elsewhere, not another face
         modes[name] = modes[name] - modes[name][ears].mean(axis=0) * (0, 1, 1)
-    shapes = {path.stem: _read_target(path, len(base))[vertices] for path in sorted(shapes_folder.glob("*.target"))}
+    found = sorted(path for path in shapes_folder.glob("*.target") if not is_clutter(path))
+    shapes = {path.stem: _read_target(path, len(base))[vertices] for path in found}
     if not shapes:
         raise MienError(f"{shapes_folder} holds no *.target; unpack MakeHuman's asset pack of face units there")
     return MakeHumanHead(
@@ -150,58 +149,37 @@ def _first(folder: Path, *places: str) -> Path:
 def _read_base(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (vertex xyz) in metres, (face 4), and (face) the position in `GROUPS`, -1 for any other."""
     rows, quads, groups, group = [], [], [], -1
-    text = read_bytes(path, MienError).decode("ascii", errors="replace")
+    for line in path.read_text(encoding="ascii", errors="replace").splitlines():
+        kind, *words = line.split() or [""]
+        if kind == "v":
+            rows.append(words[:3])
+        elif kind == "g":
+            group = GROUPS.index(words[0]) if words[0] in GROUPS else -1
+        elif kind == "f":
+            quads.append([int(word.split("/")[0]) - 1 for word in words])
+            groups.append(group)
     try:
-        for line in text.splitlines():
-            kind, *words = line.split() or [""]
-            if kind == "v":
-                rows.append(words[:3])
-            elif kind == "g":
-                group = GROUPS.index(words[0]) if words[:1] and words[0] in GROUPS else -1
-            elif kind == "f":
-                quads.append([int(word.split("/")[0]) - 1 for word in words])
-                groups.append(group)
-        vertices, faces = np.array(rows, dtype=float).reshape(-1, 3), np.array(quads, dtype=int).reshape(-1, 4)
-        if not faces.size or not 0 <= faces.min() <= faces.max() < len(vertices):
-            raise ValueError("corners beyond the vertices")
-        return _METRES * vertices, faces, np.array(groups)
-    except (ValueError, OverflowError):
+        return _METRES * np.array(rows, dtype=float), np.array(quads, dtype=int).reshape(-1, 4), np.array(groups)
+    except ValueError:
         raise MienError(f"{path} is not the base mesh hm08 with its faces of four corners; fetch it again") from None
 
 
 def _read_target(path: Path, n_vertices: int) -> np.ndarray:
     """Return (vertex xyz) displacement in metres, from a text or a compressed text."""
-    path = path if os.path.lexists(path) else path.with_name(path.name + ".gz")
-    if not os.path.lexists(path):
-        raise MienError(f"{path} is missing; fetch MakeHuman's targets again")
+    path = path if path.exists() else path.with_name(path.name + ".gz")
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="ascii") as lines:
+            rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    except FileNotFoundError:
+        raise MienError(f"{path} is missing; fetch MakeHuman's targets again") from None
     field = np.zeros((n_vertices, 3))
     try:
-        lines = _unpacked(path).decode("ascii", errors="replace").splitlines()
-        rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
         field[[int(row[0]) for row in rows]] = _METRES * np.array([row[1:4] for row in rows], dtype=float).reshape(
             -1, 3
         )
-    except (ValueError, IndexError, OverflowError):
+    except (ValueError, IndexError):
         raise MienError(f"{path} is no target of a mesh of {n_vertices} vertices; fetch it again") from None
     return field
-
-
-def _unpacked(path: Path) -> bytes:
-    """Return the content of a file, unpacked where its name ends in .gz; not more than a text may have.
-
-    Raises:
-        MienError: it is missing or no regular file. ValueError: it does not unpack, or unpacks to more.
-    """
-    if path.suffix != ".gz":
-        return read_bytes(path, MienError)
-    with open_regular(path, MienError) as stream, gzip.GzipFile(fileobj=stream) as unpacking:
-        try:
-            content = unpacking.read(LARGEST_TEXT_BYTES + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path} cannot be unpacked: {error}") from None
-    if len(content) > LARGEST_TEXT_BYTES:
-        raise ValueError(f"{path} unpacks to more than {LARGEST_TEXT_BYTES} bytes")
-    return content
 
 
 def _head_quads(points: np.ndarray, quads: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -244,7 +222,7 @@ class _Macros:
 def _detail_modes(targets: Path, n_vertices: int) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the fields of sliders at their upper end: half the difference between both ends, both sides together."""
     for folder in (targets / name for name in _DETAILS):
-        names = sorted(path.name.split(".")[0] for path in folder.glob("*.target*"))
+        names = sorted(path.name.split(".")[0] for path in folder.glob("*.target*") if not is_clutter(path))
         for name in names:
             stem, _, end = name.rpartition("-")
             other = next((f"{stem}-{high}" for low, high in _OPPOSITES if end == low), None)

@@ -10,7 +10,8 @@ import numpy as np
 from mien.errors import StudyError
 from mien.labels import EXPRESSIONS, NEUTRAL
 from mien.probe import Chirp, Probe, probe_to_json
-from mien.simulate.levels import Level, level_named
+from mien.simulate.levels import VERSION, Level, level_named
+from mien.simulate.performance import HEADS
 from mien.simulate.phones import phone_named
 from mien.simulate.recipes import RECIPES
 from mien.simulate.render import frame_period_s, harmonics, parts_of
@@ -24,7 +25,12 @@ _LATER: dict[str, Any] = {
     "shape_noise_mm": 0.0,
     "field_noise": 0.0,
     "echo_to_noise_db": None,
+    "levels_version": 1,
+    "head": "level",
+    "frozen_face": False,
 }
+"""Options that came after the first release, and the value of each that what was simulated before it had."""
+
 LONGEST_S = 600.0
 
 
@@ -35,6 +41,8 @@ class SimulationOptions:
     Args:
         n_subjects: people.
         level: easy, medium, hard or wild (`levels.LEVELS`).
+        levels_version: 2, or 1 for what was simulated with it and for comparison: its heads move by one recipe that
+            tells the expression.
         n_takes: takes of each expression per person and mask.
         duration_s: length of each take; the levels are stated for 1 s, the paper's takes are 5 s.
         expressions: any of the six; a word twice is refused.
@@ -53,9 +61,12 @@ class SimulationOptions:
             share of its displacement; smooth over the face, in size and direction (`variety.vary_face`).
         echo_to_noise_db: what stands in the level's place (`levels.Level`), or None for the level's own. Kept channels
             are the same with any.
+        head: how heads move, `performance.HEADS`: as the level says, or for an ablation by the shared `recipe` of
+            version 1, not at all (`still`), or as with another expression (`exchanged`).
+        frozen_face: no action unit moves, for an ablation; all else is as the level says.
         probe: a chirp, pure tones, or both at once.
         n_microphones: 1 (1 cm from the loudspeaker), or 2 (another at the phone's lower edge, 14 cm away).
-        sex_counts: men and women, whose sum is `n_subjects`; None for half of each.
+        sex_counts: men and women, whose sum is `n_subjects`; None to draw each subject's (version 1: half of each).
         release: the expression is let go again at the end of takes of 2 s or more.
         clock_spread_ppm: standard deviation between people of the recorder's clock against the loudspeaker's; 0 where
             both hang on one clock, as in a phone.
@@ -72,6 +83,7 @@ class SimulationOptions:
 
     n_subjects: int = 12
     level: str = "medium"
+    levels_version: int = VERSION
     n_takes: int = 10
     duration_s: float = 1.0
     expressions: tuple[str, ...] = EXPRESSIONS
@@ -86,6 +98,8 @@ class SimulationOptions:
     shape_noise_mm: float = 0.0
     field_noise: float = 0.0
     echo_to_noise_db: float | None = None
+    head: str = "level"
+    frozen_face: bool = False
     probe: Probe = field(default_factory=Chirp)
     n_microphones: int = 1
     sex_counts: tuple[int, int] | None = None
@@ -95,7 +109,9 @@ class SimulationOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        level_named(self.level)
+        level_named(self.level, self.levels_version)
+        if self.head not in HEADS:
+            raise StudyError(f"head {self.head!r} is unknown; known are {', '.join(HEADS)}")
         for name, least, most in (
             ("n_subjects", 1, 100_000),
             ("n_takes", 0, 10_000),
@@ -134,7 +150,7 @@ class SimulationOptions:
 
     @property
     def level_values(self) -> Level:
-        level = level_named(self.level)
+        level = level_named(self.level, self.levels_version)
         if self.echo_to_noise_db is None:
             return level
         return replace(level, echo_to_noise_db=self.echo_to_noise_db)
@@ -152,8 +168,8 @@ class SimulationOptions:
     def to_json(self) -> dict[str, Any]:
         """Return every option as plain JSON values; of the face's folder its name, since its place tells nothing.
 
-        Options that came after the first release are left out where they are at their default, so that what was
-        simulated before them is known again.
+        Options that came after the first release are left out where they are what they were before, so that what was
+        simulated then is known again.
         """
         values: dict[str, Any] = {}
         for name in (entry.name for entry in fields(self)):

@@ -1,8 +1,10 @@
 """Who is simulated: a face, a way of moving it, and a place where the phone is held.
 
 People differ in identity (standard normal over the face model's modes), in style (how strongly each action unit
-answers), in the balance of left and right, in how their head moves along, in where they hold the phone, in hair, mask
-and phone.
+answers), in the balance of left and right, in how their skin moves (`variety.vary_units`, version 2), in how their head
+moves along, in where they hold the phone, in hair, mask and phone.
+In version 2 of the levels each of these has a stream of its own, so that a subject is what (seed, index) says: neither
+the number of subjects nor the level changes who it is.
 Men and women are two distributions of identity and style whose union has the stated spread: their means lie `SEX_SHIFT`
 standard deviations to either side, men's faces being larger, their styles apart along one fixed direction. How large
 that is in life is not known to the simulator; it is an assumption that gives a study something to transfer over.
@@ -27,7 +29,18 @@ ASYMMETRY = 0.15
 """Standard deviation of the log-gain of a person's left side over the right, for each action unit."""
 
 HEAD_VARIATION = 0.35
-"""Standard deviation between people of the head's motion with an expression, relative to the nominal motion."""
+"""Standard deviation between people of the head's motion by the shared recipe, relative to the nominal motion."""
+
+EYES_CLOSED = "AU43"
+"""A closed eye is closed, whoever closes it and whatever else acts."""
+
+BLENDING = 0.1
+"""Standard deviation of how much one action unit at full intensity strengthens or weakens another: an assumption."""
+
+_STREAMS = (
+    "sex", "identity", "style", "lean", "head", "placement", "hair", "mask", "phone", "clock", "breath", "blending",
+)  # fmt: skip
+"""What is drawn of a person, each from its own stream; a new one comes last, so that the others stay what they were."""
 
 NOMINAL_DISTANCE_M = 0.30
 NOMINAL_DROP_M = 0.11
@@ -76,7 +89,10 @@ class Person:
         sex: male or female.
         identity: (mode) weights of the face model's modes in standard deviations.
         unit_gains: (unit) how strongly each unit of the face model answers, style and asymmetry together.
-        head_gains: (range, pitch, turn) gains of the head's motion for each expression.
+        head_gains: (range, pitch, turn) gains of the head's motion by the shared recipe, for each expression.
+        head_habits: (axis) for each expression, standard normal: the part of the head's motion that this subject
+            repeats with it. Axes as in `performance.head_course`.
+        blending: (unit unit) how much each unit, at full intensity, strengthens each other one; None for not at all.
         placement: where the phone is held.
         hair_reflectivity: pressure reflection coefficient of the hair.
         mask: how the mask sits.
@@ -90,6 +106,8 @@ class Person:
     identity: np.ndarray
     unit_gains: np.ndarray
     head_gains: Mapping[str, np.ndarray]
+    head_habits: Mapping[str, np.ndarray]
+    blending: np.ndarray | None
     placement: Placement
     hair_reflectivity: float
     mask: MaskFit
@@ -97,10 +115,19 @@ class Person:
     clock_ppm: float
     breath_hz: float
 
+    def blended(self, intensities: np.ndarray) -> np.ndarray:
+        """Return (time unit) how far the skin follows each unit while others act too.
+
+        ``i_u (1 + sum_v B_uv i_v)``, the factor kept within 0.5 to 1.5.
+        """
+        if self.blending is None:
+            return intensities
+        return intensities * np.clip(1 + intensities @ self.blending.T, 0.5, 1.5)
+
 
 def make_person(
     subject: str,
-    sex: str,
+    sex: str | None,
     face: FaceModel,
     level: Level,
     rng: np.random.Generator,
@@ -112,37 +139,66 @@ def make_person(
 
     Args:
         subject: identifier.
-        sex: one of `SEXES`.
+        sex: one of `SEXES`, or None to draw it (version 2).
         face: gives the number of modes and the names of the units.
         level: gives the spread of style, the rule for the phone's position and whether phones differ.
         clock_spread_ppm: standard deviation of `Person.clock_ppm` between people.
         identity_spread: times the standard deviations of identity.
     """
+    drawn = _streams(level, rng)
+    sex = sex or str(drawn["sex"].choice(SEXES))
     sign = 1.0 if sex == "male" else -1.0
-    identity = _two_groups(rng.standard_normal(face.n_modes), sign, larger(face))
+    identity = _two_groups(drawn["identity"].standard_normal(face.n_modes), sign, larger(face))
     units, unit_of_name = _units(face.unit_names)
     livelier = np.random.default_rng(2).standard_normal(len(units))
-    style = level.style_spread * _two_groups(rng.standard_normal(len(units)), sign, livelier)
-    lean = ASYMMETRY * rng.standard_normal(len(units))
+    style = level.style_spread * _two_groups(drawn["style"].standard_normal(len(units)), sign, livelier)
+    lean = ASYMMETRY * drawn["lean"].standard_normal(len(units))
     sides = np.array([_side(name) for name in face.unit_names])
     return Person(
         subject=subject,
         sex=sex,
         identity=identity_spread * identity,
         unit_gains=np.exp(style[unit_of_name] + sides * lean[unit_of_name] / 2),
-        head_gains={name: 1 + HEAD_VARIATION * rng.standard_normal(3) for name in ALL_EXPRESSIONS},
-        placement=place_phone(level, rng),
-        hair_reflectivity=float(np.clip(rng.normal(0.35, 0.08), 0.1, 0.8)),
+        head_gains={name: 1 + HEAD_VARIATION * drawn["head"].standard_normal(3) for name in ALL_EXPRESSIONS},
+        head_habits=_habits(level, drawn["head"]),
+        placement=place_phone(level, drawn["placement"]),
+        hair_reflectivity=float(np.clip(drawn["hair"].normal(0.35, 0.08), 0.1, 0.8)),
         mask=MaskFit(
             # 3 to 12 dB one way at speech frequencies; nothing is published at 20 kHz.
-            loss_db=float(np.clip(rng.normal(6.0, 1.5), 3.0, 12.0)),
-            gap_m=float(np.clip(rng.normal(0.006, 0.0015), 0.003, 0.012)),
-            follows=float(np.clip(rng.normal(0.5, 0.12), 0.2, 0.8)),
+            loss_db=float(np.clip(drawn["mask"].normal(6.0, 1.5), 3.0, 12.0)),
+            gap_m=float(np.clip(drawn["mask"].normal(0.006, 0.0015), 0.003, 0.012)),
+            follows=float(np.clip(drawn["mask"].normal(0.5, 0.12), 0.2, 0.8)),
         ),
-        phone=str(rng.choice(MEASURED)) if level.phone_response else REFERENCE,
-        clock_ppm=float(clock_spread_ppm * rng.standard_normal()),
-        breath_hz=float(rng.uniform(0.2, 0.33)),
+        phone=str(drawn["phone"].choice(MEASURED)) if level.phone_response else REFERENCE,
+        clock_ppm=float(clock_spread_ppm * drawn["clock"].standard_normal()),
+        breath_hz=float(drawn["breath"].uniform(0.2, 0.33)),
+        blending=_blending(level, units, unit_of_name, drawn["blending"]),
     )
+
+
+def _streams(level: Level, rng: np.random.Generator) -> dict[str, np.random.Generator]:
+    """Return a generator for each property; in version 1 of the levels all drew from one, in the order of the code."""
+    if level.version == 1:
+        return dict.fromkeys(_STREAMS, rng)
+    return dict(zip(_STREAMS, rng.spawn(len(_STREAMS)), strict=True))
+
+
+def _habits(level: Level, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    if level.version == 1:
+        return {name: np.zeros(6) for name in ALL_EXPRESSIONS}
+    return {name: rng.standard_normal(6) for name in ALL_EXPRESSIONS}
+
+
+def _blending(level: Level, units: list[str], unit_of_name: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """Return (unit unit) of both sides' units: how much each strengthens each other, both sides alike."""
+    if level.version == 1:
+        return None
+    between = BLENDING * rng.standard_normal((len(units), len(units)))
+    np.fill_diagonal(between, 0.0)
+    lids = np.array([unit == EYES_CLOSED for unit in units])
+    between[lids], between[:, lids] = 0.0, 0.0
+    n_sides = np.bincount(unit_of_name)  # both sides of a unit act together: their shares make up one
+    return between[np.ix_(unit_of_name, unit_of_name)] / n_sides[unit_of_name][None, :]
 
 
 def place_phone(level: Level, rng: np.random.Generator) -> Placement:
@@ -163,7 +219,8 @@ def place_phone(level: Level, rng: np.random.Generator) -> Placement:
 
 
 def draw_sexes(n_subjects: int, sex_counts: tuple[int, int] | None, rng: np.random.Generator) -> list[str]:
-    """Return each person's sex, shuffled: `sex_counts` (men, women), or as near to half of each as can be."""
+    """Return each person's sex where men and women are counted out, shuffled: `sex_counts` (men, women), or as near to
+    half of each as can be."""
     n_men, n_women = sex_counts or (n_subjects - n_subjects // 2, n_subjects // 2)
     return [SEXES[k] for k in rng.permutation([0] * n_men + [1] * n_women)]
 

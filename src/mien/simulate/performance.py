@@ -1,8 +1,13 @@
 """What a person does during a take: action units, blinks, head and hand, sampled once per chirp.
 
-A take begins at rest. After `neutral_until_s` the face moves smoothly into the expression, the head with it, and holds
-it with a slight tremor and blinks; with `release` it lets go again at the end of takes of 2 s or more. Between takes
-the phone is placed anew; within a take the hand drifts and trembles.
+A take begins at rest. After `neutral_until_s` the face moves smoothly into the expression and holds it with a slight
+tremor and blinks; with `release` it lets go again at the end of takes of 2 s or more. Between takes the phone is placed
+anew; within a take the hand drifts and trembles.
+
+The head moves too, and not as the expression says: towards the phone, sideways and up, in pitch, turn and roll it goes
+where one zero-mean Gaussian sends it that all expressions share. Half of its variance is the subject's habit with that
+expression, half is drawn anew at each take; it starts up to 0.1 s before or after the face, and in neutral takes it
+moves as much. Version 1 of the levels had one recipe for all heads instead (`recipes.HEAD_MOTION`).
 """
 
 from collections.abc import Mapping
@@ -10,20 +15,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.labels import NEUTRAL
 from mien.simulate.levels import Level
 from mien.simulate.people import Person
-from mien.simulate.recipes import unit_weights
+from mien.simulate.recipes import EXCHANGED, HEAD_MOTION, unit_weights
 
 REPETITION = 0.15
-"""Standard deviation of the log-gain of each action unit, and of the head's motion, from take to take: 0.15 is
-read as a standard deviation, not as a variance."""
+"""Standard deviation of the log-gain of each action unit, and of the recipe's motion of the head, from take to take:
+0.15 is read as a standard deviation, not as a variance."""
 
 NEUTRAL_S = 0.15
 """No face moves before this time; each take adds up to `NEUTRAL_JITTER_S` of its own."""
 
 NEUTRAL_JITTER_S = 0.05
-ONSET_S = 0.3
+ONSET_S = 0.3  # of version 1
 RELEASE_S = 0.5
 RELEASE_FROM_S = 2.0
 HOLD_TREMOR = 0.02
@@ -34,25 +38,19 @@ LARGEST_INTENSITY = 1.5
 """Skin does not stretch further, however lively the person."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeadMotion:
-    """How the head moves with an expression at its apex: towards the phone, up, to its left."""
+ONSET_RANGE_S = (0.2, 0.7)
+APEX_RANGE = (0.4, 1.2)
+"""Intensity of a take's expression at its apex, uniform: people do not all make a full expression."""
 
-    towards_m: float = 0.0
-    up_deg: float = 0.0
-    left_deg: float = 0.0
+PARTIAL = 0.1
+"""Share of takes in which one unit of the recipe is left out."""
 
+HEAD_LEAD_S = 0.1
+"""The head starts up to this long before or after the face."""
 
-HEAD_MOTION = {
-    NEUTRAL: HeadMotion(),
-    "anger": HeadMotion(towards_m=0.008, up_deg=-3.0),
-    "disgust": HeadMotion(towards_m=-0.008, left_deg=4.0),
-    "fear": HeadMotion(towards_m=-0.012),
-    "happiness": HeadMotion(towards_m=0.004, up_deg=3.0),
-    "sadness": HeadMotion(up_deg=-6.0),
-    "surprise": HeadMotion(towards_m=-0.008, up_deg=4.0),
-}
-"""The nominal motion, an assumption that is part of the levels' version and is never tuned to a result."""
+HEADS = ("level", "recipe", "still", "exchanged")
+"""How heads move: as the level says, or for an ablation by the shared recipe of version 1, not at all, or as with
+another expression."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,9 +60,9 @@ class Performance:
     Args:
         time_s: (time) when each chirp starts, from the start of the recording; the first ones may lie before it.
         intensities: (time unit) in the order of the face model's units.
-        towards_m: (time) motion of the head towards the phone, with the expression.
+        head_m: (time 3) motion of the head to its left, up, and towards the phone.
         shift_m: (time xyz) position of the face relative to where the person usually has it: placement and hand.
-        attitude_deg: (time axis) pitch up, turn to the left, roll to the left shoulder: placement and expression.
+        attitude_deg: (time axis) pitch up, turn to the left, roll to the left shoulder: placement and head's motion.
         neutral_until_s: until then the face is at rest.
         apex: intensity at the apex of each action unit number, mean of both sides.
         n_blinks: blinks during the take.
@@ -72,7 +70,7 @@ class Performance:
 
     time_s: np.ndarray
     intensities: np.ndarray
-    towards_m: np.ndarray
+    head_m: np.ndarray
     shift_m: np.ndarray
     attitude_deg: np.ndarray
     neutral_until_s: float
@@ -82,11 +80,21 @@ class Performance:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """What is to be performed: an expression, for how long, and whether it is let go again."""
+    """What is to be performed.
+
+    Args:
+        expression: what is shown.
+        duration_s: for how long.
+        release: it is let go again.
+        head: one of `HEADS`.
+        frozen: no action unit moves, for an ablation; eyes blink and the head moves all the same.
+    """
 
     expression: str
     duration_s: float
     release: bool = False
+    head: str = "level"
+    frozen: bool = False
 
 
 def perform(
@@ -106,43 +114,83 @@ def perform(
         time_s: (time) evenly spaced instants at which chirps start.
 
     Returns:
-        The performance. Before `neutral_until_s` no unit and no motion of the head is other than zero.
+        The performance. Before `neutral_until_s` no unit is other than zero; the head may start `HEAD_LEAD_S` earlier.
     """
-    neutral_until_s = NEUTRAL_S + NEUTRAL_JITTER_S * rng.uniform()
-    envelope = expression_envelope(time_s, neutral_until_s, take, rng)
-    apex_units = _apex_units(take.expression, person, unit_names, rng)
-    trembling = 1 + HOLD_TREMOR * smooth_noise(time_s, 0.15, rng)
+    # Version 2: a stream for each of face, blinks, head, placement and hand, so that an ablation of one leaves the
+    # others what they were; none of them knows the expression but the face's.
+    face, lids, head, placement, hand = rng.spawn(5) if level.version > 1 else (rng,) * 5
+    neutral_until_s = NEUTRAL_S + NEUTRAL_JITTER_S * face.uniform()
+    envelope = _smooth_step((time_s - neutral_until_s) / _onset_s(level, face)) * _let_go(time_s, take)
+    apex_units = _apex_units(take.expression, person, unit_names, level, face)
+    trembling = 1 + HOLD_TREMOR * smooth_noise(time_s, 0.15, face)
     intensities = np.clip(np.outer(envelope * trembling, apex_units), 0.0, LARGEST_INTENSITY)
-    blinks, n_blinks = _blink_course(time_s, neutral_until_s, take.duration_s, rng)
+    if take.frozen:
+        apex_units, intensities = 0 * apex_units, 0 * intensities
+    blinks, n_blinks = _blink_course(time_s, neutral_until_s, take.duration_s, lids)
     eyelids = np.array([name.startswith("AU43") for name in unit_names])
     intensities[:, eyelids] = blinks[:, None]
 
-    nominal = HEAD_MOTION[take.expression]
-    gains = level.head_motion * person.head_gains[take.expression] * np.exp(REPETITION * rng.standard_normal(3))
+    moved = head_course(take, person, level, time_s, neutral_until_s, envelope, head)
     place = person.placement
     attitude_deg = np.array([place.pitch_deg, place.turn_deg, place.roll_deg])
-    attitude_deg = attitude_deg + level.take_turn_deg * rng.standard_normal(3)
-    expressive_deg = np.outer(envelope, [nominal.up_deg * gains[1], nominal.left_deg * gains[2], 0.0])
-    shift_m = level.take_shift_m * rng.standard_normal(3) + hand_motion(time_s, level.tremor_m, rng)
+    attitude_deg = attitude_deg + level.take_turn_deg * placement.standard_normal(3)
+    shift_m = level.take_shift_m * placement.standard_normal(3) + hand_motion(time_s, level.tremor_m, hand)
     return Performance(
         time_s=time_s,
         intensities=intensities,
-        towards_m=envelope * nominal.towards_m * gains[0],
+        head_m=moved[:, :3],
         shift_m=shift_m,
-        attitude_deg=attitude_deg + expressive_deg,
+        attitude_deg=attitude_deg + moved[:, 3:],
         neutral_until_s=neutral_until_s,
         apex=_apex_by_number(apex_units, unit_names),
         n_blinks=n_blinks,
     )
 
 
-def expression_envelope(time_s: np.ndarray, neutral_until_s: float, take: Take, rng: np.random.Generator) -> np.ndarray:
-    """Return (time) the course of an expression: 0 at rest, 1 at the apex, smooth on the way."""
-    onset_s = ONSET_S * np.exp(0.15 * rng.standard_normal())
-    envelope = _smooth_step((time_s - neutral_until_s) / onset_s)
-    if take.release and take.duration_s >= RELEASE_FROM_S:
-        envelope = envelope * (1 - _smooth_step((time_s - (take.duration_s - RELEASE_S)) / RELEASE_S))
-    return envelope
+def head_course(
+    take: Take,
+    person: Person,
+    level: Level,
+    time_s: np.ndarray,
+    neutral_until_s: float,
+    envelope: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return (time axis) how the head moves within a take: left, up, towards the phone (m), pitch, turn, roll (deg).
+
+    At the apex ``(habit + anew) / sqrt(2)`` standard deviations of the level, both standard normal, the habit being the
+    subject's with this expression: the same distribution for every expression, so that across subjects it tells none.
+
+    Args:
+        take: `take.head` says by which rule.
+        envelope: (time) the face's course, which the recipe follows.
+        rng: of the head alone.
+    """
+    shown = EXCHANGED[take.expression] if take.head == "exchanged" else take.expression
+    if take.head == "recipe" or level.version == 1:
+        nominal = HEAD_MOTION[shown]
+        gains = level.head_motion * person.head_gains[shown] * np.exp(REPETITION * rng.standard_normal(3))
+        pitch_turn = nominal.up_deg * gains[1], nominal.left_deg * gains[2]
+        apex = np.array([0.0, 0.0, nominal.towards_m * gains[0], *pitch_turn, 0.0])
+        return np.outer(envelope, apex * (take.head != "still"))
+    onset_s, lead_s = rng.uniform(*ONSET_RANGE_S), rng.uniform(-HEAD_LEAD_S, HEAD_LEAD_S)
+    spread = np.repeat([level.head_shift_m, level.head_turn_deg], 3)
+    apex = spread * (person.head_habits[shown] + rng.standard_normal(6)) / np.sqrt(2)
+    course = _smooth_step((time_s - neutral_until_s - lead_s) / onset_s) * _let_go(time_s, take)
+    return np.outer(course, apex * (take.head != "still"))
+
+
+def _onset_s(level: Level, rng: np.random.Generator) -> float:
+    if level.version == 1:
+        return float(ONSET_S * np.exp(0.15 * rng.standard_normal()))
+    return float(rng.uniform(*ONSET_RANGE_S))
+
+
+def _let_go(time_s: np.ndarray, take: Take) -> np.ndarray | float:
+    """Return (time) 1 until an expression is let go, and its way back to 0."""
+    if not take.release or take.duration_s < RELEASE_FROM_S:
+        return 1.0
+    return 1 - _smooth_step((time_s - (take.duration_s - RELEASE_S)) / RELEASE_S)
 
 
 def hand_motion(time_s: np.ndarray, rms_m: float, rng: np.random.Generator) -> np.ndarray:
@@ -180,11 +228,19 @@ def _number(unit_name: str) -> int:
     return int(unit_name.split("_")[0].removeprefix("AU"))
 
 
-def _apex_units(expression: str, person: Person, unit_names: tuple[str, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return (unit) intensities at the apex: recipe x style and asymmetry x this repetition."""
+def _apex_units(
+    expression: str, person: Person, unit_names: tuple[str, ...], level: Level, rng: np.random.Generator
+) -> np.ndarray:
+    """Return (unit) intensities at the apex: recipe x style and asymmetry x this repetition; in version 2 also x the
+    take's intensity, and in some takes one unit is left out."""
     recipe = unit_weights(expression)
     numbers = [_number(name) for name in unit_names]
     repetition = {number: np.exp(REPETITION * rng.standard_normal()) for number in sorted(set(numbers))}
+    if level.version > 1:
+        # Drawn alike for all expressions: neutral and a recipe of six units leave the same stream behind.
+        intensity, partial, which = rng.uniform(*APEX_RANGE), rng.uniform() < PARTIAL, rng.uniform()
+        left_out = list(recipe)[int(which * len(recipe))] if partial and len(recipe) > 1 else None
+        recipe = {number: intensity * weight for number, weight in recipe.items() if number != left_out}
     wanted = np.array([recipe.get(number, 0.0) * repetition[number] for number in numbers])
     return np.clip(wanted * person.unit_gains, 0.0, LARGEST_INTENSITY)
 

@@ -1,4 +1,6 @@
-"""Expressions as combinations of action units."""
+"""Expressions as combinations of action units, and the head's motion that version 1 of the levels tied to them."""
+
+from dataclasses import dataclass
 
 from mien.labels import EXPRESSIONS, NEUTRAL
 
@@ -13,6 +15,30 @@ RECIPES: dict[str, tuple[int, ...]] = {
 }
 """Action units of each expression, chosen after Ekman and Friesen's prototypes and not identical to them. Fixed by the
 levels' version."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMotion:
+    """How the head moves with an expression at its apex: towards the phone, up, to its left."""
+
+    towards_m: float = 0.0
+    up_deg: float = 0.0
+    left_deg: float = 0.0
+
+
+HEAD_MOTION = {
+    NEUTRAL: HeadMotion(),
+    "anger": HeadMotion(towards_m=0.008, up_deg=-3.0),
+    "disgust": HeadMotion(towards_m=-0.008, left_deg=4.0),
+    "fear": HeadMotion(towards_m=-0.012),
+    "happiness": HeadMotion(towards_m=0.004, up_deg=3.0),
+    "sadness": HeadMotion(up_deg=-6.0),
+    "surprise": HeadMotion(towards_m=-0.008, up_deg=4.0),
+}
+"""The shared recipe by which every head moved in version 1; in version 2 the ablation `head="recipe"` alone."""
+
+EXCHANGED = dict(zip(EXPRESSIONS, (*EXPRESSIONS[1:], EXPRESSIONS[0]), strict=True)) | {NEUTRAL: NEUTRAL}
+"""Whose head motion each expression is shown with in the ablation `head="exchanged"`."""
 
 
 def unit_weights(expression: str) -> dict[int, float]:

@@ -248,18 +248,21 @@ def ambient_noise(
     shape: tuple[int, int],
     rate_hz: int,
     rng: np.random.Generator,
+    *,
+    lowest_hz: float | None = None,
 ) -> np.ndarray:
     """Return (channel time) noise with the place's slope, whose density averaged over the band is that of white noise.
 
     Args:
         deviation: of the white noise it equals within the band.
+        lowest_hz: lowest frequency that is listened to, if it lies below the band.
     """
     frequencies_hz = np.fft.rfftfreq(shape[1], 1 / rate_hz)
     low_hz, high_hz = band_hz[0] - 250.0, band_hz[1] + 250.0
     power = 10 ** (place.noise_slope_db_per_khz * (frequencies_hz - (low_hz + high_hz) / 2) / 10_000)
     inside = (frequencies_hz >= low_hz) & (frequencies_hz <= high_hz)
     power = power / power[inside].mean() if inside.any() else power
-    made = frequencies_hz >= min(15_000.0, band_hz[0] - NOISE_MARGIN_HZ)
+    made = frequencies_hz >= min(15_000.0, (lowest_hz or band_hz[0]) - NOISE_MARGIN_HZ)
     n_made = np.count_nonzero(made)
     spectrum = np.zeros((shape[0], len(frequencies_hz)), dtype=np.complex128)
     normal = rng.standard_normal((2, shape[0], n_made))

@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from mien.probe import Chirp, Probe
 from mien.simulate.face import FaceModel
 from mien.simulate.faces import face_for
 from mien.simulate.geometry import delays_between
@@ -17,9 +18,12 @@ from mien.simulate.phones import Phone, phone_named
 from mien.simulate.render import harmonics, interpolation_matrix, parts_of
 from mien.simulate.scatter import channel_frequencies, scatter_frames
 from mien.simulate.scene import DIRECT_OVER_FACE_DB, MICROPHONES_M, SPEED_OF_SOUND_M_S, FaceEcho
-from mien.simulate.variety import vary_face
+from mien.simulate.variety import vary_face, vary_units
 
 _PERSON, _SEXES, _VARIETY = 1, 3, 4
+
+NOISE_CHIRP = Chirp()
+"""What the levels' noise is stated for: the paper's chirp, 19 to 23 kHz every 50 ms at 48 kHz."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,21 +64,44 @@ class Stage:
 
     @cached_property
     def echo(self) -> FaceEcho:
-        """Return the echo that all levels are stated against: the mean face at rest, at the nominal position."""
+        """Return the echo that clutter and direct path are stated against: the mean face at rest, at the nominal
+        position, in the probe's band."""
+        return self._mean_echo(parts_of(self.options.probe)[0], self.frequencies_hz)
+
+    @cached_property
+    def noise_echo(self) -> FaceEcho:
+        """Return the echo that noise is stated against: the same by the paper's chirp alone.
+
+        The noise of a place is what it is, whatever is emitted: a probe that spends its peak on tones beside the chirp
+        has less echo over the same noise. In version 1 it followed the probe's first part.
+        """
+        if self.level.version == 1:
+            return self.echo
+        return self._mean_echo(NOISE_CHIRP, channel_frequencies(NOISE_CHIRP.band_hz))
+
+    def _mean_echo(self, probe: Probe, frequencies_hz: np.ndarray) -> FaceEcho:
         distance_m = 0.345 if self.level.own_position else NOMINAL_DISTANCE_M
         speaker = self.speaker_m(self.face.neutral, distance_m, NOMINAL_DROP_M, 0.0)
         channel = scatter_frames(
             self.face.neutral, self.face.triangles, self.face.reflectivity, speaker, speaker + MICROPHONES_M[0],
-            self.frequencies_hz, speed_m_s=SPEED_OF_SOUND_M_S,
+            frequencies_hz, speed_m_s=SPEED_OF_SOUND_M_S,
         )  # fmt: skip
-        lines = harmonics(parts_of(self.options.probe)[0])
+        lines = harmonics(probe)
         shortest_s, longest_s = delays_between(self.face.neutral, speaker, MICROPHONES_M[:1])
-        fine = interpolation_matrix(self.frequencies_hz, lines.frequencies_hz, shortest_s, longest_s) @ channel
+        fine = interpolation_matrix(frequencies_hz, lines.frequencies_hz, shortest_s, longest_s) @ channel
         power = np.abs(lines.coefficients) ** 2
-        delays_s = np.arange(shortest_s, longest_s, 0.1 / self.frequencies_hz[-1])
+        delays_s = np.arange(shortest_s, longest_s, 0.1 / frequencies_hz[-1])
         compressed = np.exp(2j * np.pi * np.outer(delays_s, lines.frequencies_hz)) @ (power * fine)
         rms = float(np.sqrt(np.mean(np.abs(channel) ** 2)))
         return FaceEcho(rms, float(np.abs(compressed).max()), float(power.sum()))
+
+    @property
+    def part_amplitude(self) -> float:
+        """Return the amplitude of each of the probe's parts, which sound together: their sum peaks at 1 at most.
+
+        In version 1 each had the whole amplitude, which gave a chirp its tones for nothing.
+        """
+        return 1.0 if self.level.version == 1 else 1 / len(parts_of(self.options.probe))
 
     def face_facts(self) -> dict[str, object]:
         """Return what `study.json` says of the face model; the digest tells two models of one name apart."""
@@ -105,16 +132,22 @@ class Stage:
         nose = shape[self.face.landmarks["nose_tip"]]
         return np.array([nose[0] + side_m, nose[1] - drop_m, shape[:, 2].max() + distance_m])
 
-    def sexes(self) -> list[str]:
+    def sex(self, subject_index: int) -> str | None:
+        """Return a subject's sex where it is dealt out over the study, None where it is drawn with the subject.
+
+        Drawn unless men and women are counted out, so that it does not depend on how many subjects there are.
+        """
+        if self.options.sex_counts is None and self.level.version > 1:
+            return None
         rng = np.random.default_rng(np.random.SeedSequence((self.options.seed, _SEXES)))
-        return draw_sexes(self.options.n_subjects, self.options.sex_counts, rng)
+        return draw_sexes(self.options.n_subjects, self.options.sex_counts, rng)[subject_index]
 
     def person(self, subject_index: int) -> Person:
         """Return a person of the study; the same in every process."""
         rng = np.random.default_rng(np.random.SeedSequence((self.options.seed, _PERSON, subject_index)))
         return make_person(
             f"{subject_index + 1:03d}",
-            self.sexes()[subject_index],
+            self.sex(subject_index),
             self.face,
             self.level,
             rng,
@@ -123,9 +156,10 @@ class Stage:
         )
 
     def face_of(self, subject_index: int) -> FaceModel:
-        """Return the face model of a person: that of all, unless shape or action units are varied beyond it."""
+        """Return the face model of a person: with skin that moves in their own way (version 2), and as varied as the
+        options say."""
         options = self.options
-        if options.shape_noise_mm == 0.0 and options.field_noise == 0.0:
+        if self.level.version == 1 and options.shape_noise_mm == 0.0 and options.field_noise == 0.0:
             return self.face
         return _varied(self, subject_index)
 
@@ -157,5 +191,11 @@ def _shape(stage: Stage, subject_index: int) -> np.ndarray:
 @lru_cache(maxsize=2)
 def _varied(stage: Stage, subject_index: int) -> FaceModel:
     options = stage.options
-    rng = np.random.default_rng(np.random.SeedSequence((options.seed, _VARIETY, subject_index)))
-    return vary_face(stage.face, rng, shape_noise_m=1e-3 * options.shape_noise_mm, field_noise=options.field_noise)
+    seeds = np.random.SeedSequence((options.seed, _VARIETY, subject_index))
+    face = stage.face
+    if stage.level.version > 1:
+        face = vary_units(face, np.random.default_rng(seeds.spawn(1)[0]))
+    if options.shape_noise_mm == 0.0 and options.field_noise == 0.0:
+        return face
+    rng = np.random.default_rng(seeds)
+    return vary_face(face, rng, shape_noise_m=1e-3 * options.shape_noise_mm, field_noise=options.field_noise)

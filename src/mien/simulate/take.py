@@ -40,7 +40,7 @@ from mien.simulate.scene import (
     noise_deviation,
     place_named,
 )
-from mien.simulate.stage import Stage
+from mien.simulate.stage import NOISE_CHIRP, Stage
 
 DIRECT_PEAK = 0.3
 """Amplitude of the direct path in the recording, relative to full scale, at an input gain of 0 dB."""
@@ -119,7 +119,7 @@ def play(
         # What happened is drawn instant by instant, so that it is the same take with as many of them alone.
         n_frames = len(kept[0])
     time_s = np.arange(n_frames) * frame_s - start_s
-    take = Take(plan.expression, options.duration_s, options.release)
+    take = Take(plan.expression, options.duration_s, options.release, options.head, options.frozen_face)
     performance = perform(take, person, stage.face.unit_names, level, time_s, rng)
     if kept is None:
         face = stage.face_of(plan.subject_index)
@@ -175,7 +175,7 @@ def face_channel(
     masked: bool,
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """Return (time channel freq) what face and mask scatter, and the delays between which all of it lies."""
-    frames = face.pose_frames(shape, performance.intensities)
+    frames = face.pose_frames(shape, person.blended(performance.intensities))
     reflectivity = np.where(stage.hair, face.reflectivity * (person.hair_reflectivity / 0.35), face.reflectivity)
     towards = speaker_m - shape[face.landmarks["nose_tip"]]
     towards = towards / np.linalg.norm(towards)
@@ -223,14 +223,22 @@ def direct_gain(stage: Stage, played: PlayedTake) -> float:
 
 
 def noise_of(stage: Stage, played: PlayedTake) -> float:
-    """Return the deviation per sample of the take's noise, before scaling to full scale."""
-    first = parts_of(stage.options.probe)[0]
+    """Return the deviation per sample of the take's noise, before scaling to full scale.
+
+    It is as strong as the level states it for the paper's chirp through this take's phone, at its rate of sampling: a
+    recorder of another rate has the same density of noise in the band.
+    """
+    probe = stage.options.probe
+    if stage.level.version == 1:
+        first = parts_of(probe)[0]
+        period_s = COMPRESSION_S if isinstance(first, PureTones) else first.period_s
+    else:
+        first, period_s = NOISE_CHIRP, NOISE_CHIRP.period_s
     lines = harmonics(first)
     power = np.abs(lines.coefficients) ** 2
     phone = stage.phone_of(played.person)
     gain = float(np.sqrt(np.sum(power * np.abs(phone.response(lines.frequencies_hz)) ** 2) / power.sum()))
-    compressed_s = COMPRESSION_S if isinstance(first, PureTones) else first.period_s
-    return noise_deviation(stage.echo, gain, stage.level.echo_to_noise_db, first.rate_hz * compressed_s)
+    return noise_deviation(stage.noise_echo, gain, stage.level.echo_to_noise_db, probe.rate_hz * period_s)
 
 
 def sound_of(stage: Stage, played: PlayedTake) -> np.ndarray:
@@ -243,10 +251,20 @@ def sound_of(stage: Stage, played: PlayedTake) -> np.ndarray:
     for part in parts:
         wanted_hz = harmonics(part).frequencies_hz
         face = played.face_channel @ interpolation_matrix(stage.frequencies_hz, wanted_hz, *played.delays_s).T
-        sound += render_part(responses_at(stage, played, wanted_hz, face=face), part, onsets_s, clock)
-    site = place_named(played.plan.place)
-    sound += ambient_noise(site, parts[0].band_hz, noise_of(stage, played), sound.shape, probe.rate_hz, played.rng)
+        heard = render_part(responses_at(stage, played, wanted_hz, face=face), part, onsets_s, clock)
+        sound += stage.part_amplitude * heard
+    sound += noise_at(stage, played, sound.shape)
     return record(sound * full_scale_gain(stage, played))
+
+
+def noise_at(stage: Stage, played: PlayedTake, shape: tuple[int, int]) -> np.ndarray:
+    """Return (channel time) the noise of a take's place; in version 2 it does not depend on what is emitted."""
+    site, probe = place_named(played.plan.place), stage.options.probe
+    deviation = noise_of(stage, played)
+    if stage.level.version == 1:
+        return ambient_noise(site, parts_of(probe)[0].band_hz, deviation, shape, probe.rate_hz, played.rng)
+    lowest_hz = min(NOISE_CHIRP.low_hz, probe.band_hz[0])
+    return ambient_noise(site, NOISE_CHIRP.band_hz, deviation, shape, probe.rate_hz, played.rng, lowest_hz=lowest_hz)
 
 
 def full_scale_gain(stage: Stage, played: PlayedTake) -> float:
@@ -254,7 +272,8 @@ def full_scale_gain(stage: Stage, played: PlayedTake) -> float:
     phone = stage.phone_of(played.person)
     direct = direct_path(phone, stage.frequencies_hz, MICROPHONES_M[:1]) * phone.response(stage.frequencies_hz)
     peak = direct_gain(stage, played) * float(np.abs(direct).max())
-    return DIRECT_PEAK / (peak * len(parts_of(stage.options.probe))) * 10 ** (stage.options.input_gain_db / 20)
+    loudest = peak * stage.part_amplitude * len(parts_of(stage.options.probe))
+    return DIRECT_PEAK / loudest * 10 ** (stage.options.input_gain_db / 20)
 
 
 def columns_of(stage: Stage, played: PlayedTake) -> dict[str, Any]:
