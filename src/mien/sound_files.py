@@ -4,7 +4,7 @@ Every claim of a header is checked before memory is taken, and whatever bytes a 
 one line comes of it.
 """
 
-import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import soundfile
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mien.errors import RecordingError
-from mien.files import read_json
+from mien.files import open_regular, read_json, sha256
 from mien.sound_layout import LAYOUT_MAGIC, Layout, decoder, read_layout
 
 QUALITY_WORDS = ("clipped", "dropout", "low-snr", "drift", "no-probe", "resampled")
@@ -33,8 +33,16 @@ SHORTEST_S = 0.2
 LONGEST_S = 3600.0
 MOST_CHANNELS = 8
 HIGHEST_RATE_HZ = 768_000
-MOST_SAMPLES = int(LONGEST_S * MOST_CHANNELS * 48_000)
-"""Limits that are checked against a file's header before memory is taken."""
+MOST_SAMPLES = 60_000_000
+"""Limits that are checked against a file's header before memory is taken: a recording is whole in memory, some 50 bytes
+a sample while it is looked at. Compressed sound unfolds to ten thousand times its size."""
+
+MOST_BESIDE_BYTES = 16 << 20
+"""What a file may have beside its sound: pictures, notes, padding."""
+
+MOST_SIDECAR_BYTES = 1 << 20
+BYTES_PER_SAMPLE = {"PCM_16": 2, "PCM_24": 4, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+"""At most, by subtype: 24 bits may be stored in 4 bytes."""
 
 _FLAC_MAGIC = (b"fLaC", b"ID3\x02", b"ID3\x03", b"ID3\x04")
 _UNKNOWN_LENGTH = 1 << 40
@@ -61,7 +69,7 @@ class Sidecar(BaseModel):
     probe: dict[str, Any] | None = None
     quality: list[str] = Field(default_factory=list)
     high_pass_hz: float | None = None
-    scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    scale: float = Field(default=1.0, gt=0, le=1e6, allow_inf_nan=False)
     facts: dict[str, Any] = Field(default_factory=dict)
 
     @property
@@ -127,12 +135,12 @@ def read_header(path: Path) -> Header:
             limits above.
     """
     path = Path(path)
+    if not os.path.lexists(path):
+        raise RecordingError(f"{path} does not exist")
     try:
-        if not path.is_file():
-            raise RecordingError(f"{path} {'is not a file' if path.exists() else 'does not exist'}")
-        n_bytes = path.stat().st_size
-        with path.open("rb") as stream:
-            start = stream.read(4)
+        with open_regular(path, RecordingError) as stream:
+            n_bytes = os.fstat(stream.fileno()).st_size
+            start = stream.read(4) or b""
             stream.seek(0)
             if n_bytes == 0:
                 raise RecordingError(f"{path} is empty (0 bytes); record it again")
@@ -146,6 +154,7 @@ def read_header(path: Path) -> Header:
         raise RecordingError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     header = header or _decoded(path)
     _refuse_header(path, header)
+    _refuse_trailing(path, header, n_bytes)
     return header
 
 
@@ -197,6 +206,16 @@ def _to_the_end(duration_s: float) -> str:
     return f"its header leaves the length open; it was read to the end of the file, {duration_s:.3g} s"
 
 
+def _refuse_trailing(path: Path, header: Header, n_bytes: int) -> None:
+    """Refuse a file that is far larger than its sound, before all of it is read for its digest."""
+    n_sound = header.n_samples * header.n_channels * BYTES_PER_SAMPLE[header.subtype]
+    if n_bytes > n_sound + MOST_BESIDE_BYTES:
+        raise RecordingError(
+            f"{path} has {n_bytes} bytes, of which its {header.n_samples / header.rate_hz:.3g} s of sound take at most "
+            f"{n_sound}; {MOST_BESIDE_BYTES} bytes beside the sound are read: convert it (sox, ffmpeg) to drop the rest"
+        )
+
+
 def _refuse_header(path: Path, header: Header) -> None:
     if header.subtype not in SUBTYPES[".wav"]:
         allowed = ", ".join(SUBTYPES[".wav"])
@@ -209,7 +228,8 @@ def _refuse_header(path: Path, header: Header) -> None:
     if duration_s > LONGEST_S or header.n_samples * header.n_channels > MOST_SAMPLES:
         raise RecordingError(
             f"{path} claims {duration_s:.0f} s of {header.n_channels} channels at {header.rate_hz} Hz; at most "
-            f"{LONGEST_S:.0f} s and {MOST_SAMPLES} samples in all are read: cut it into takes"
+            f"{LONGEST_S:.0f} s and {MOST_SAMPLES} samples in all are read: cut it into takes, or pipe it as WAV "
+            "(mien recognize MODEL -)"
         )
 
 
@@ -262,7 +282,7 @@ def _flac_blocks(path: Path, header: Header, n_block: int) -> Iterator[np.ndarra
 def _plain_blocks(path: Path, header: Header, n_block: int) -> Iterator[np.ndarray]:
     assert header.layout is not None
     n_frame, decode, left = header.layout.n_frame, decoder(header.layout), header.n_samples
-    with Path(path).open("rb") as stream:
+    with open_regular(path, RecordingError) as stream:
         stream.seek(header.layout.offset)
         while left and (content := stream.read(min(n_block, left) * n_frame)):
             n_whole = len(content) // n_frame
@@ -279,10 +299,10 @@ def read_sidecar(path: Path) -> Sidecar | None:
         RecordingError: a sidecar that is no JSON, or whose fields are of the wrong kind.
     """
     beside = sidecar_path(path)
-    if not beside.exists():
+    if not os.path.lexists(beside):
         return None
     try:
-        sidecar = Sidecar.model_validate(read_json(beside, RecordingError))
+        sidecar = Sidecar.model_validate(read_json(beside, RecordingError, MOST_SIDECAR_BYTES))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -300,8 +320,7 @@ def refuse_altered(path: Path, *digests: str | None) -> None:
     wanted = {digest.lower() for digest in digests if digest}
     if not wanted:
         return
-    with Path(path).open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    found = sha256(path, RecordingError)
     if wanted != {found}:
         stated = min(wanted - {found})
         raise RecordingError(f"{path} was altered: its SHA-256 is {found[:12]}..., stated was {stated[:12]}...")

@@ -25,7 +25,7 @@ UNKNOWN_FROM = 0x7F000000
 ffmpeg 0xFFFFFFFF. Such a file may still be as long as it says."""
 
 _UNKNOWN_64 = 1 << 60
-_LONGEST_CHUNK = 1 << 24
+_LONGEST_HEADER = 1 << 24
 _MOST_CHUNKS = 1_000
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 _W64_RIFF = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
@@ -99,8 +99,11 @@ class _Stream:
         self._ahead, self.position = content + self._ahead, self.position - len(content)
 
     def chunk(self, kind: bytes, size: int) -> bytes:
-        if not 0 <= size <= _LONGEST_CHUNK:
-            raise RecordingError(f"{self.name} has a part {kind!r} of {size} bytes before its sound; is it sound?")
+        if size < 0 or self.position + size > _LONGEST_HEADER:
+            raise RecordingError(
+                f"{self.name} has a part {kind!r} of {size} bytes before its sound; at most {_LONGEST_HEADER} are "
+                "read before it: is it sound?"
+            )
         return self.take(size)
 
     def skip_padding(self, size: int) -> None:

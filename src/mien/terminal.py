@@ -1,12 +1,14 @@
 """How the command line reads its options and shows its results."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from mien.errors import StorageError
+from mien.files import refuse_unwritable
 from mien.progress import talk
 
 
@@ -63,9 +65,10 @@ def show_scores(results: Any, as_json: bool) -> None:
 
 
 def refuse_finished(out: Path, holds: str, what: str) -> None:
-    """Refuse to write over what an earlier command finished."""
-    if out.exists() and not out.is_dir():
+    """Refuse to write over what an earlier command finished, or where nothing can be written."""
+    if os.path.exists(out) and not os.path.isdir(out):
         raise StorageError(f"{out} is a file; choose another --out")
+    refuse_unwritable(out)
     if (out / holds).exists():
         raise StorageError(f"{out} holds {what}; choose another --out, or delete it")
 

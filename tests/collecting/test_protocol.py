@@ -71,7 +71,7 @@ def test_a_wrong_field_is_named_on_one_line(tmp_path, values, said):
         ("a.json", b"[" * 100_000, "a.json"),
         ("a.json", b" " * (2 << 20), "at most 1048576"),
         ("a.toml", b"n_takes = 1979-05-27", "n_takes"),
-        ("a.json", b'{"level": NaN}', "level"),
+        ("a.json", b'{"level": NaN}', "NaN is not JSON"),
     ],
 )
 def test_a_file_that_is_no_protocol(tmp_path, name, content, said):

@@ -5,6 +5,7 @@ of each period in which the sweep sounds; other writers of such rows keep all. W
 halves are all alike, those of whole periods every other one.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -15,7 +16,7 @@ import numpy as np
 
 from mien.capture.soundcard import Block
 from mien.errors import RecordingError
-from mien.files import files_below
+from mien.files import files_below, open_regular
 from mien.sound_files import (
     HIGHEST_RATE_HZ,
     MOST_CHANNELS,
@@ -66,9 +67,9 @@ def files_in(path: Path) -> list[Path]:
         RecordingError: a folder with nothing that could be heard.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [path]
-    files = files_below(path, (*SOUND_ENDINGS, *ROW_ENDINGS))
+    files = files_below(path, (*SOUND_ENDINGS, *ROW_ENDINGS), RecordingError)
     if not files:
         raise RecordingError(
             f"{path} holds nothing to hear; files ending in {', '.join((*SOUND_ENDINGS, *ROW_ENDINGS))} are read"
@@ -94,10 +95,7 @@ def file_source(path: Path, *, rows: Rows = "auto") -> Source:
     """
     path = Path(path)
     if path.suffix.lower() in ROW_ENDINGS:
-        try:
-            return rows_source(path.open("rb"), str(path), rows=rows)
-        except OSError as error:
-            raise RecordingError(f"{path} cannot be read: {error.strerror or error}") from None
+        return rows_source(open_regular(path, RecordingError), str(path), rows=rows)
     header = read_header(path)
     sidecar = read_sidecar(path)
     scale = np.float32(sidecar.scale if sidecar else 1.0)
@@ -195,6 +193,8 @@ def _lines(stream: BinaryIO, name: str, start: bytes) -> Iterator[np.ndarray]:
             number, start = number + 1, b""
             if line.strip():
                 yield _row(line, f"line {number} of {name}")
+        if not number:
+            raise RecordingError(f"{name} is empty; lines of {ROW_SAMPLES} numbers are needed")
 
 
 def _row(line: bytes, where: str) -> np.ndarray:

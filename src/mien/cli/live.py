@@ -1,6 +1,7 @@
 """Recognition of a stream: from a sound card, a pipe, or rows of text."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,7 +36,7 @@ def is_stream(source: Path) -> bool:
     from mien.files import files_below
     from mien.sound_files import SOUND_ENDINGS
 
-    if source.is_dir():
+    if os.path.isdir(source):
         return not files_below(source, SOUND_ENDINGS) and bool(files_below(source, ROW_ENDINGS))
     return str(source) == "-" or source.suffix.lower() in ROW_ENDINGS
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from mien.datasets.tables import MASKS
 from mien.errors import MienError, StudyError
-from mien.files import read_text
+from mien.files import parse_json, read_text
 from mien.labels import EXPRESSIONS, NEUTRAL, UNKNOWN
 from mien.probe import Chirp, Probe, describe, probe_from_json, probe_to_json
 
@@ -187,12 +187,10 @@ def read_protocol(path: Path | str) -> Protocol:
     path = Path(path)
     if path.suffix.lower() not in (".json", ".toml"):
         raise StudyError(f"{path} is no protocol: its name must end in .json or .toml")
-    if path.is_file() and path.stat().st_size > LARGEST_FILE_BYTES:
-        raise StudyError(f"{path} has {path.stat().st_size} bytes; a protocol has at most {LARGEST_FILE_BYTES}")
-    text = read_text(path, StudyError)
+    text = read_text(path, StudyError, LARGEST_FILE_BYTES)
     kind = path.suffix[1:].upper()
     try:
-        values = tomllib.loads(text) if kind == "TOML" else json.loads(text)
+        values = tomllib.loads(text) if kind == "TOML" else parse_json(text)
     except (ValueError, RecursionError) as error:
         raise StudyError(f"{path} is not {kind}: {error}") from None
     return protocol_from_json(values, str(path))

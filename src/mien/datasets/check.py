@@ -1,5 +1,6 @@
 """Every fault of a study, or of one recording, named on one line each. Nothing is changed."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +20,9 @@ from mien.datasets.study import (
     read_header,
     read_participants,
 )
-from mien.datasets.tables import REQUIRED, Fault, Table, faults_of_rows, problem_of_path, read_table
+from mien.datasets.tables import REQUIRED, Fault, Table, faults_of_rows, first_faults, problem_of_path, read_table
 from mien.errors import MienError, StudyError
-from mien.files import is_clutter
+from mien.files import files_below, is_clutter
 from mien.identifiers import normal
 from mien.labels import UNKNOWN
 from mien.probe import Probe
@@ -41,7 +42,7 @@ def check_path(
         media: where the media of an imported corpus lie.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         return check_study(path, media, n_jobs, progress)
     return [Fault(severity, str(path), _one_line(message)) for severity, message in check_sound(path).faults]
 
@@ -67,14 +68,15 @@ def check_study(
         faults.append(Fault("warning", TAKES_FILE, _one_line(note_of_torn(takes))))
     if not takes.rows:
         faults.append(Fault("warning", TAKES_FILE, "holds no take"))
-    faults += _faults_of_participants(path, takes)
+    faults += first_faults(_faults_of_participants(path, takes), PARTICIPANTS_FILE)
     faults += faults_of_rows(takes)
     root = _media_root(path, header, media)
     if isinstance(root, Fault):
         return [*faults, root]
-    faults += _faults_of_sounds(_jobs(root, takes, probe, faults), n_jobs, progress)
+    jobs = list(_jobs(root, takes, probe, faults))
+    faults += first_faults(_faults_of_sounds(jobs, n_jobs, progress), "recordings")
     if header.media == "relative":
-        faults += _unlisted(path, takes)
+        faults += first_faults(_unlisted(path, takes), "files")
     return faults
 
 
@@ -127,8 +129,7 @@ def _jobs(root: Path, takes: Table, probe: Probe, faults: list[Fault]) -> Iterat
         yield relative, target, probe, digest if len(digest) == 64 else None, stated
 
 
-def _faults_of_sounds(jobs: Iterator[_Job], n_jobs: int, progress: bool) -> list[Fault]:
-    listed = list(jobs)
+def _faults_of_sounds(listed: list[_Job], n_jobs: int, progress: bool) -> list[Fault]:
     made: Iterator[SoundCheck]
     if n_jobs == 1:
         made = (check_sound(*job[1:]) for job in listed)
@@ -147,9 +148,14 @@ def _faults_of_sounds(jobs: Iterator[_Job], n_jobs: int, progress: bool) -> list
 
 
 def _unlisted(path: Path, takes: Table) -> list[Fault]:
-    listed = {(path / row["path"]).resolve() for row in takes.rows if not problem_of_path(row["path"])}
+    # realpath, unlike Path.resolve, takes a link that leads to itself as it is.
+    listed = {os.path.realpath(path / row["path"]) for row in takes.rows if not problem_of_path(row["path"])}
     faults = []
-    for entry in sorted(path.rglob("*")):
+    try:
+        entries = files_below(path, error=StudyError)
+    except StudyError as error:
+        return [Fault("error", str(path), _one_line(str(error)))]
+    for entry in entries:
         relative = entry.relative_to(path).as_posix()
         if is_clutter(entry):
             continue
@@ -157,7 +163,7 @@ def _unlisted(path: Path, takes: Table) -> list[Fault]:
             faults.append(
                 Fault("warning", relative, "is a temporary file of a writer that was stopped; resuming removes it")
             )
-        elif entry.suffix.lower() in SOUND_ENDINGS and entry.is_file() and entry.resolve() not in listed:
+        elif entry.suffix.lower() in SOUND_ENDINGS and os.path.realpath(entry) not in listed:
             faults.append(Fault("warning", relative, f"is a sound that {TAKES_FILE} does not list"))
     return faults
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import StudyError
-from mien.files import storing
+from mien.files import files_below, make_folder, storing
 from mien.sound_files import sidecar_path
 
 LOCK_FILE = ".lock"
@@ -23,11 +23,13 @@ def lock(path: Path) -> int:
         StudyError: the path is a file, or another writer is at work.
         StorageError: the folder cannot be made.
     """
-    if path.exists() and not path.is_dir():
+    if os.path.exists(path) and not os.path.isdir(path):
         raise StudyError(f"{path} is a file; a study needs a folder")
-    with storing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    make_folder(path)
+    with storing(path / LOCK_FILE):
+        # Nothing is made or locked through a link, and a named pipe in its place is not waited for.
+        safely = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | safely, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -74,7 +76,7 @@ def is_leftover(name: str) -> bool:
 
 def remove_leftovers(path: Path) -> list[Path]:
     """Remove the temporary files that a killed writer left in a study, and return which they were."""
-    found = [entry for entry in Path(path).rglob(".*.tmp*") if is_leftover(entry.name) and entry.is_file()]
+    found = [entry for entry in files_below(path, error=StudyError) if is_leftover(entry.name)]
     for entry in found:
         entry.unlink(missing_ok=True)
     return found

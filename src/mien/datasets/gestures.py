@@ -4,23 +4,26 @@ What was published are WAV files; what is passed on for development is their com
 """
 
 import csv
+import io
 import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import soundfile
 from scipy.signal import resample_poly
 
+from mien.array_files import read_arrays
 from mien.datasets.study import Study, load_study
 from mien.datasets.writer import StudyWriter
 from mien.errors import RecordingError, StudyError
-from mien.files import files_below
+from mien.files import files_below, read_text
 from mien.probe import PureTones
 from mien.progress import bar
 from mien.recording import Recording
+from mien.sound_files import read_header, read_samples
 
 PROBE = PureTones((19_000.0,), rate_hz=44_100)
 """A Samsung Galaxy Tab S2 played it and recorded itself, mono, at 44.1 kHz."""
@@ -28,8 +31,13 @@ PROBE = PureTones((19_000.0,), rate_hz=44_100)
 LEVEL = 0.25
 """Mean amplitude of the tone that a baseband is given back."""
 
+BASEBAND_HZ = 2_100
+LONGEST_CLIP_S = 60.0
+"""A gesture takes 2 s; a clip grows 21-fold when it becomes sound."""
+
 _BASEBAND = "iq_baseband_2100hz.npz"
 _LABELS = "labels.csv"
+_INDEX = re.compile(r"[0-9]{1,7}")
 _NAME = re.compile(r"(?P<user>p\d+)-[a-z]+-\d-\d+-(?P<room>[a-z]+)-[a-z]+-(?P<number>[\d-]+)\.wav")
 
 
@@ -101,10 +109,13 @@ def import_gestures(
 def _listed(folder: Path) -> list[Clip]:
     """Return the clips of `labels.csv`, in its order, which is that of the baseband file."""
     path = folder / _LABELS
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise StudyError(f"{folder} has no {_LABELS}; give the folder that holds it and {_BASEBAND}, or source='raw'")
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+    try:
+        # Cells that a row lacks are empty; what it has beyond the header goes under None and is not read.
+        rows = list(csv.DictReader(io.StringIO(read_text(path, StudyError), newline=""), restval=""))
+    except csv.Error as error:
+        raise StudyError(f"{path} is no table of clips: {error}; unpack the archive again") from None
     wanted = ("index", "file", "user", "environment", "digit")
     if not rows or not set(wanted) <= set(rows[0]):
         raise StudyError(
@@ -112,7 +123,7 @@ def _listed(folder: Path) -> list[Clip]:
         )
     clips = []
     for line, row in enumerate(rows, start=2):
-        if not row["index"].isdigit() or not _NAME.fullmatch(Path(row["file"]).name):
+        if not _INDEX.fullmatch(row["index"]) or not _NAME.fullmatch(Path(row["file"]).name):
             raise StudyError(f"{path} line {line}: {row['file']!r} with index {row['index']!r} is no gesture")
         clips.append(Clip(int(row["index"]), row["file"], row["user"], row["environment"], row["digit"]))
     return _unique(clips, path)
@@ -121,7 +132,7 @@ def _listed(folder: Path) -> list[Clip]:
 def _found(folder: Path) -> list[Clip]:
     """Return the clips among the WAV files beneath a folder, by their names."""
     clips = []
-    for path in files_below(folder, (".wav",)):
+    for path in files_below(folder, (".wav",), StudyError):
         name = _NAME.fullmatch(path.name)
         digit = path.parent.name
         if name is None:
@@ -149,17 +160,22 @@ class _Basebands:
 
     def __init__(self, folder: Path, n_clips: int) -> None:
         path = folder / _BASEBAND
-        if not path.is_file():
+        if not os.path.lexists(path):
             raise StudyError(f"{folder} has no {_BASEBAND}; give the folder that holds it, or source='raw'")
-        with np.load(path, allow_pickle=False) as arrays:
-            missing = {"iq", "offset", "scale", "fs", "carrier_hz"} - set(arrays)
-            if missing:
-                raise StudyError(f"{path} lacks {', '.join(sorted(missing))}")
-            self.pairs, self.offsets, self.scales = arrays["iq"], arrays["offset"], arrays["scale"]
-            self.rate_hz, carrier_hz = float(arrays["fs"]), float(arrays["carrier_hz"])
-        if carrier_hz != PROBE.tones_hz[0] or PROBE.rate_hz % self.rate_hz:
+        arrays = read_arrays(path, StudyError)
+        missing = {"iq", "offset", "scale", "fs", "carrier_hz"} - set(arrays)
+        if missing:
+            raise StudyError(f"{path} lacks {', '.join(sorted(missing))}")
+        self.pairs, self.offsets, self.scales = arrays["iq"], arrays["offset"], arrays["scale"]
+        try:
+            self.rate_hz, carrier_hz = float(arrays["fs"].item()), float(arrays["carrier_hz"].item())
+        except (TypeError, ValueError):
+            raise StudyError(f"{path}: fs and carrier_hz are one number each; unpack the archive again") from None
+        if self.pairs.shape[1:] != (2,) or self.offsets.dtype.kind not in "iu" or self.scales.dtype.kind not in "iuf":
+            raise StudyError(f"{path} holds other arrays than pairs of baseband, offsets and scales")
+        if carrier_hz != PROBE.tones_hz[0] or self.rate_hz != BASEBAND_HZ:
             raise StudyError(
-                f"{path} is at {self.rate_hz:g} Hz about {carrier_hz:g} Hz; 2100 Hz about 19000 Hz is expected"
+                f"{path} is at {self.rate_hz:g} Hz about {carrier_hz:g} Hz; {BASEBAND_HZ} Hz about 19000 Hz is expected"
             )
         if len(self.offsets) != n_clips + 1 or len(self.scales) != n_clips or self.offsets[-1] != len(self.pairs):
             raise StudyError(f"{path} holds {len(self.scales)} clips, {_LABELS} names {n_clips}; they belong together")
@@ -167,7 +183,11 @@ class _Basebands:
     def recording(self, clip: Clip) -> Recording:
         """Return a clip as sound about its tone."""
         assert clip.index is not None
+        if clip.index >= len(self.scales):
+            raise StudyError(f"{_LABELS} names clip {clip.index}; {_BASEBAND} holds {len(self.scales)}")
         begin, end = self.offsets[clip.index], self.offsets[clip.index + 1]
+        if not 0 <= begin < end <= len(self.pairs) or (end - begin) / self.rate_hz > LONGEST_CLIP_S:
+            raise StudyError(f"{_BASEBAND}: clip {clip.index} from {begin} to {end} of {len(self.pairs)} is no gesture")
         samples = self.pairs[begin:end].astype(np.float64) @ np.array([1, 1j]) * float(self.scales[clip.index])
         return Recording(modulated(samples, round(PROBE.rate_hz / self.rate_hz))[None], PROBE.rate_hz, PROBE)
 
@@ -185,12 +205,9 @@ def modulated(baseband: np.ndarray, factor: int) -> np.ndarray:
 
 def _read_wav(path: Path) -> Recording:
     """Return a published WAV file as a recording."""
-    try:
-        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise RecordingError(f"{path} is no sound file: {error}") from None
-    if rate_hz != PROBE.rate_hz or samples.shape[1] != 1:
+    header = read_header(path)
+    if header.rate_hz != PROBE.rate_hz or header.n_channels != 1:
         raise RecordingError(
-            f"{path} has {samples.shape[1]} channels at {rate_hz} Hz; one at {PROBE.rate_hz} Hz is expected"
+            f"{path} has {header.n_channels} channels at {header.rate_hz} Hz; one at {PROBE.rate_hz} Hz is expected"
         )
-    return Recording(np.ascontiguousarray(samples.T), rate_hz, PROBE)
+    return Recording(read_samples(path, header), header.rate_hz, PROBE)

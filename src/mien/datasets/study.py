@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -173,9 +174,9 @@ def read_header(path: Path) -> tuple[StudyHeader, Probe]:
         ProbeError: the probe cannot be what it says.
     """
     path = Path(path)
-    if not path.is_dir():
-        raise StudyError(f"{path} {'is a file' if path.exists() else 'does not exist'}; a study is a folder")
-    if not (path / STUDY_FILE).exists():
+    if not os.path.isdir(path):
+        raise StudyError(f"{path} {'is a file' if os.path.exists(path) else 'does not exist'}; a study is a folder")
+    if not os.path.lexists(path / STUDY_FILE):
         raise StudyError(f"{path} is not a study: it has no {STUDY_FILE}; `mien simulate` or `mien import` makes one")
     values = read_json(path / STUDY_FILE, StudyError)
     version = values.get("mien_study")
@@ -244,13 +245,13 @@ def read_participants(path: Path) -> Table | None:
     Raises:
         StudyError: it cannot be read, a person stands in it twice, or a quantity is no number.
     """
-    if not (path / PARTICIPANTS_FILE).exists():
+    if not os.path.lexists(path / PARTICIPANTS_FILE):
         return None
     table = read_table(path / PARTICIPANTS_FILE, ("subject",))
-    subjects = [row["subject"] for row in table.rows]
-    twice = sorted({subject for subject in subjects if subjects.count(subject) > 1})
+    counts = Counter(row["subject"] for row in table.rows)
+    twice = sorted(subject for subject, number in counts.items() if number > 1)
     if twice:
-        raise StudyError(f"{table.path}: subject {twice[0]} has {subjects.count(twice[0])} rows; one is needed")
+        raise StudyError(f"{table.path}: subject {twice[0]} has {counts[twice[0]]} rows; one is needed")
     try:
         as_frame(table.columns, table.rows)
     except StudyError as error:

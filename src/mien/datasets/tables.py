@@ -7,7 +7,7 @@ quantities become floats, unknown ones NaN.
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -25,6 +25,14 @@ from mien.sound_files import QUALITY_WORDS
 REQUIRED = ("subject", "session", "take", "expression", "path")
 KEY = IDENTIFIERS
 MASKS = ("open", "mask")
+
+LARGEST_BYTES = 64 << 20
+MOST_COLUMNS = 1_000
+MOST_CELLS = 4_000_000
+"""A table is whole in memory, some 200 bytes a cell while it is read."""
+
+MOST_FAULTS = 1_000
+"""Of one kind that are named each; a table of a million wrong lines is not a million lines in a terminal."""
 
 _QUANTITY = re.compile(r"AU\d{1,2}(_[LR])?|distance_m|neutral_until_s")
 _PERHAPS_QUANTITY = re.compile(r"age|n_.*|.*_(hz|s|m|m_s|db|rad|deg|c|ppm)")
@@ -76,7 +84,9 @@ def read_table(path: Path, required: Sequence[str]) -> Table:
         StudyError: no such file, no header, a column missing or named twice, or a line of another number of cells
             (but for a last line without an end, which a crash leaves and which is set aside as `torn`).
     """
-    lines = read_text(path, StudyError).replace("\r\n", "\n").split("\n")
+    text = read_text(path, StudyError, LARGEST_BYTES).replace("\r\n", "\n")
+    _refuse_too_many(path, text)
+    lines = text.split("\n")
     ended = lines[-1] == ""
     lines = lines[:-1] if ended else lines
     if not lines or not lines[0].strip():
@@ -85,11 +95,10 @@ def read_table(path: Path, required: Sequence[str]) -> Table:
     missing = [name for name in required if name not in columns]
     if missing:
         raise StudyError(f"{path} has no column {', '.join(missing)}; it has {', '.join(columns)}, separated by tabs")
-    twice = sorted({name for name in columns if columns.count(name) > 1 or not name.strip()})
+    counts = Counter(columns)
+    twice = sorted(name for name, number in counts.items() if number > 1 or not name.strip())
     if twice:
-        raise StudyError(
-            f"{path} names column {twice[0]!r} {columns.count(twice[0])} times; each once, none without a name"
-        )
+        raise StudyError(f"{path} names column {twice[0]!r} {counts[twice[0]]} times; each once, none without a name")
     torn = lines.pop() if not ended and len(lines) > 1 and _is_torn(lines[-1], columns) else None
     rows = []
     for number, line in enumerate(lines[1:], start=2):
@@ -98,6 +107,17 @@ def read_table(path: Path, required: Sequence[str]) -> Table:
             raise StudyError(f"{path} line {number} has {len(cells)} cells; its header has {len(columns)}")
         rows.append(dict(zip(columns, cells, strict=True)))
     return Table(Path(path), columns, tuple(rows), torn, ended)
+
+
+def _refuse_too_many(path: Path, text: str) -> None:
+    """Refuse a table whose cells would take a gigabyte, before they are taken apart."""
+    n_columns = text.partition("\n")[0].count("\t") + 1
+    n_cells = max(text.count("\n") * n_columns, text.count("\t"))
+    if n_columns > MOST_COLUMNS or n_cells > MOST_CELLS:
+        raise StudyError(
+            f"{path} has {n_columns} columns and about {n_cells} cells; tables of at most {MOST_COLUMNS} columns and "
+            f"{MOST_CELLS} cells are read: part it, or leave columns out"
+        )
 
 
 def _is_torn(line: str, columns: tuple[str, ...]) -> bool:
@@ -182,29 +202,48 @@ def _number(column: str, cell: str) -> float:
     return value
 
 
+def first_faults(faults: Iterable[Fault], where: str) -> list[Fault]:
+    """Return the first `MOST_FAULTS` errors and as many warnings, then how many more there are of either.
+
+    Args:
+        where: the file that those more are in.
+    """
+    counts: Counter[str] = Counter()
+    first = []
+    for fault in faults:
+        counts[fault.severity] += 1
+        if counts[fault.severity] <= MOST_FAULTS:
+            first.append(fault)
+    more = {severity: number - MOST_FAULTS for severity, number in counts.items() if number > MOST_FAULTS}
+    return first + [Fault(each, where, f"{number} more {each}s are not named") for each, number in more.items()]
+
+
 def faults_of_rows(table: Table) -> list[Fault]:
     """Return what is wrong in `takes.tsv` as far as the table alone shows it."""
-    faults = []
+    return first_faults(_faults_of_rows(table), table.path.name)
+
+
+def _faults_of_rows(table: Table) -> Iterator[Fault]:
     quantities = [name for name in table.columns if is_quantity(name)]
     keys: dict[tuple[str, ...], int] = {}
     paths: dict[str, int] = {}
     sounds: dict[str, tuple[int, str]] = {}
     for number, row in enumerate(table.rows, start=2):
         place = f"{table.path.name} line {number}"
-        faults += [Fault("error", place, message) for message in _errors_of_row(row, quantities)]
-        faults += [Fault("warning", place, message) for message in _warnings_of_row(row)]
+        yield from (Fault("error", place, message) for message in _errors_of_row(row, quantities))
+        yield from (Fault("warning", place, message) for message in _warnings_of_row(row))
         key = normal_key(row)
         if key in keys:
-            faults.append(Fault("error", place, f"duplicate take: {describe_key(row)} is also in line {keys[key]}"))
+            yield Fault("error", place, f"duplicate take: {describe_key(row)} is also in line {keys[key]}")
         elif row["path"] in paths:
             message = f"duplicate take: {row['path']} is also the take of line {paths[row['path']]}"
-            faults.append(Fault("error", place, message))
+            yield Fault("error", place, message)
         elif (digest := row.get("sha256", UNKNOWN).lower()) in sounds and _SHA256.fullmatch(digest):
-            faults.append(_same_sound(place, row["subject"], *sounds[digest]))
+            yield _same_sound(place, row["subject"], *sounds[digest])
         keys.setdefault(key, number)
         paths.setdefault(row["path"], number)
         sounds.setdefault(row.get("sha256", UNKNOWN).lower(), (number, row["subject"]))
-    return faults + _warnings_of_words(table)
+    yield from _warnings_of_words(table)
 
 
 def _same_sound(place: str, subject: str, line: int, other: str) -> Fault:
@@ -224,8 +263,8 @@ def _warnings_of_words(table: Table) -> list[Fault]:
         Fault(
             "warning",
             table.path.name,
-            f"expression {word!r} is kept as it is in {number} take{'s' if number > 1 else ''}; mien's own words are "
-            f"{known}",
+            f"expression {word!r} is kept as it is in {counts[word]} take{'s' if counts[word] > 1 else ''}; mien's own "
+            f"words are {known}",
         )
         for word, number in sorted(counts.items())
         if word not in joined and word not in (*ALL_EXPRESSIONS, UNKNOWN) and not problem_of_expression(word)

@@ -19,6 +19,7 @@ from mien.evaluation.job import TIMING_COLUMNS, Factory, Outcome, run_job
 from mien.evaluation.plan import Job, Plan, facts_of, open_partial, plain, same_plan
 from mien.evaluation.representations import write_representations
 from mien.evaluation.results import PREDICTION_COLUMNS, Results, read_results, read_table, tidy, write_table
+from mien.files import refuse_unwritable
 from mien.labels import NEUTRAL, UNKNOWN
 from mien.progress import bar
 from mien.provenance import versions, write_run
@@ -93,6 +94,8 @@ def evaluate(
         finished = read_results(folder)
         if same_plan(finished.facts.get("plan"), asked):
             return finished
+    if folder is not None:
+        refuse_unwritable(folder)
     # Before the features, which take long: what cannot be done is said at once. Only splits of windows need them.
     splits_windows = plan.protocol == "mixed-windows"
     jobs = [] if splits_windows else list(_jobs(study, plan, dict.fromkeys(factories)))

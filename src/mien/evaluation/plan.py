@@ -1,6 +1,7 @@
 """What an evaluation is asked to do, as a value and as JSON, and the folder in which finished jobs wait."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from mien.errors import SplitError, StudyError
 from mien.evaluation.adaptation import ADAPTATIONS, adaptation_named
-from mien.files import write_json
+from mien.files import read_json, write_json
 from mien.probe import probe_to_json
 from mien.progress import talk
 from mien.splits import Split
@@ -138,12 +139,12 @@ def open_partial(out: Path, plan: dict[str, Any], resume: bool) -> Path:
     """
     folder = Path(out) / "partial"
     written = folder / "plan.json"
-    if not written.is_file():
+    if not os.path.lexists(written):
         write_json(written, plan)
         return folder
     if not resume:
         raise StudyError(f"{out} holds an unfinished run; go on with --resume, or choose another --out")
-    found = json.loads(written.read_text(encoding="utf-8"))
+    found = read_json(written, StudyError)
     if not same_plan(found, plan):
         other = ", ".join(name for name in plan if found.get(name) != json.loads(json.dumps(plan[name])))
         raise StudyError(f"{out} holds an unfinished run with other {other}; choose another --out or ask for the same")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mien.array_files import read_arrays, write_arrays
 from mien.errors import StudyError
 from mien.evaluation.plan import Job
-from mien.files import write_atomically
 from mien.sensing.features import Features
 from mien.splits.deal import seeded
 
@@ -80,12 +80,7 @@ def write_representations(folder: Path, number: int, kept: Representations) -> N
     arrays |= {
         f"window_{name}": kept.windows[name].to_numpy(dtype=str if name in words else None) for name in kept.windows
     }
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as stream:
-            np.savez_compressed(stream, allow_pickle=False, **arrays)
-
-    write_atomically(Path(folder) / FOLDER / f"{number:04d}-{kept.adaptation}.npz", write)
+    write_arrays(Path(folder) / FOLDER / f"{number:04d}-{kept.adaptation}.npz", arrays)
 
 
 def read_representations(folder: Path, method: str, adaptation: str = "none") -> Iterator[Representations]:
@@ -96,15 +91,15 @@ def read_representations(folder: Path, method: str, adaptation: str = "none") ->
     """
     found = 0
     for path in sorted((Path(folder) / FOLDER).glob(f"*-{adaptation}.npz")):
-        with np.load(path, allow_pickle=False) as arrays:
-            if str(arrays["method"]) != method:
-                continue
-            found += 1
-            names = [name for name in arrays if name.startswith("window_")]
-            windows = pd.DataFrame({name.removeprefix("window_"): arrays[name] for name in names})
-            method, protocol, adaptation = (str(arrays[name]) for name in _KEYS)
-            fold, seed = (int(arrays[name]) for name in _NUMBERS)
-            yield Representations(method, protocol, adaptation, fold, seed, arrays["values"], windows)
+        arrays = read_arrays(path, StudyError)
+        if str(arrays["method"]) != method:
+            continue
+        found += 1
+        names = [name for name in arrays if name.startswith("window_")]
+        windows = pd.DataFrame({name.removeprefix("window_"): arrays[name] for name in names})
+        method, protocol, adaptation = (str(arrays[name]) for name in _KEYS)
+        fold, seed = (int(arrays[name]) for name in _NUMBERS)
+        yield Representations(method, protocol, adaptation, fold, seed, arrays["values"], windows)
     if not found:
         raise StudyError(
             f"{folder} holds no representations of {method}, {adaptation}; ask evaluate for n_representations=2048, "

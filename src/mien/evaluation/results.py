@@ -1,6 +1,6 @@
 """Results as tidy tables: one row per scored unit, one row per person and case, and how they are written and read."""
 
-import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from mien.evaluation.metrics import (
     score,
 )
 from mien.evaluation.statistics import confusions_by_subject, intervals, paired_tests
-from mien.files import write_atomically
+from mien.files import open_regular, read_json, write_atomically
 
 RESULT_KEYS = ("method", "protocol", "fold", "subject", "seed", "adaptation", "scored_unit")
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "ece", "macro_precision", "mean_average_precision")
@@ -29,6 +29,9 @@ RESULT_COLUMNS = (*RESULT_KEYS, "n_takes", "n_windows", *SCORES)
 PREDICTION_COLUMNS = (*RESULT_KEYS, "session", "take", "row", "start_s", "n_windows", "truth", "predicted")
 """Then one p_<class> per class. `row` is the take's position in the study's table."""
 _WHOLE_NUMBERS = ("fold", "seed", "row", "n_takes", "n_windows")
+
+MOST_BYTES = 1 << 30
+"""A table of results may be this large."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,12 +144,26 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table that `write_table` wrote; identifiers stay strings."""
-    names = pd.read_csv(path, nrows=0).columns
+    """Read a table that `write_table` wrote; identifiers stay strings.
+
+    Raises:
+        StudyError: it is missing, no such table, or of more than a gigabyte.
+    """
     words = {"method", "protocol", "subject", "adaptation", "scored_unit", "session", "take", "truth", "predicted"}
-    kinds = {name: "str" for name in names if name in words} | {n: "int64" for n in names if n in _WHOLE_NUMBERS}
-    table = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values={n: [""] for n in names if n not in words})
-    return table
+    with open_regular(path, StudyError) as stream:
+        n_bytes = os.fstat(stream.fileno()).st_size
+        if n_bytes > MOST_BYTES:
+            raise StudyError(f"{path} has {n_bytes} bytes; results of at most {MOST_BYTES} are read")
+        try:
+            names = pd.read_csv(stream, nrows=0).columns
+            kinds = {name: "str" for name in names if name in words} | {
+                n: "int64" for n in names if n in _WHOLE_NUMBERS
+            }
+            empty = {n: [""] for n in names if n not in words}
+            stream.seek(0)
+            return pd.read_csv(stream, dtype=kinds, keep_default_na=False, na_values=empty)
+        except (OSError, ValueError) as error:
+            raise StudyError(f"{path} is no table of results: {error}; evaluate anew") from None
 
 
 def read_results(folder: Path) -> Results:
@@ -159,8 +176,10 @@ def read_results(folder: Path) -> Results:
     absent = [name for name in ("results.csv", "predictions.csv", "run.json") if not (folder / name).is_file()]
     if absent:
         raise StudyError(f"{folder} holds no finished evaluation: {', '.join(absent)} is missing; run mien evaluate")
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    facts = run["options"] | {"versions": run["versions"]}
+    run = read_json(folder / "run.json", StudyError)
+    if not isinstance(run.get("options"), dict):
+        raise StudyError(f"{folder / 'run.json'} says nothing of the options of a run; run mien evaluate")
+    facts = run["options"] | {"versions": run.get("versions", {})}
     times = folder / "timings.csv"
     timings = read_table(times) if times.is_file() else pd.DataFrame()
     return Results(read_table(folder / "results.csv"), read_table(folder / "predictions.csv"), facts, timings)

@@ -6,6 +6,7 @@ draws from generators seeded by the run's seed and the epoch's number.
 """
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from mien.errors import ModelError
-from mien.files import write_bytes, write_json
+from mien.files import open_regular, read_json, write_bytes, write_json
 
 
 @dataclass(slots=True)
@@ -93,12 +94,13 @@ def load_checkpoint(
         ModelError: the checkpoint is of another run, or broken.
     """
     path = Path(folder) / "checkpoint.json"
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        stored = _Stored.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        stored = _Stored.model_validate(read_json(path, ModelError))
         if Path(stored.tensors).name != stored.tensors:
             raise ModelError(f"checkpoint {path} names a file outside its folder: {stored.tensors!r}")
+        open_regular(Path(folder) / stored.tensors, ModelError).close()
         tensors = load_file(Path(folder) / stored.tensors)
     except (ValueError, ValidationError, OSError, SafetensorError) as error:
         raise ModelError(f"checkpoint {path} cannot be read ({error}); remove its folder and train anew") from error

@@ -6,6 +6,7 @@ size is made.
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from mien.errors import ModelError
-from mien.files import json_text, read_json, sha256, write_together
+from mien.files import json_text, open_regular, read_json, sha256, write_together
 from mien.sensing.neutral import NEUTRAL_UNTIL_S
 
 WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "recognizer.json", "MODEL_CARD.md"
@@ -25,8 +26,11 @@ MOST_BYTES = 2 << 30
 
 MOST_IMAGE_VALUES = 1 << 24
 
+MOST_DESCRIPTION_BYTES = 4 << 20
+
 Side = Annotated[int, Field(ge=1, le=65_536)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Label = Annotated[str, Field(max_length=64)]
 
 
 class TrainingFacts(BaseModel):
@@ -86,7 +90,7 @@ class Description(BaseModel):
     options: dict[str, Any]
     front_end: dict[str, Any]
     probe: dict[str, Any]
-    labels: Annotated[list[str], Field(min_length=2, max_length=1000)]
+    labels: Annotated[list[Label], Field(min_length=2, max_length=1000)]
     seed: int
     training: TrainingFacts
     estimator: EstimatorFacts
@@ -114,9 +118,9 @@ def read_model(folder: Path) -> tuple[Description, dict[str, np.ndarray]]:
         ModelError: a folder that holds no model, one of another version, or one that was changed.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise ModelError(f"{folder} is no folder; a model is one, with {DESCRIPTION} and {WEIGHTS} in it")
-    values = read_json(_inside(folder, DESCRIPTION), ModelError)
+    values = read_json(_inside(folder, DESCRIPTION), ModelError, MOST_DESCRIPTION_BYTES)
     if values.get("mien_model") != 1:
         raise ModelError(
             f"{folder / DESCRIPTION} is of model format {values.get('mien_model')!r}; this mien reads format 1: "
@@ -139,10 +143,15 @@ def _inside(folder: Path, name: str) -> Path:
         ModelError: it is missing or lies elsewhere.
     """
     path = folder / name
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise ModelError(f"{path} is missing; a model's folder holds {DESCRIPTION} and {WEIGHTS}")
-    if path.resolve().parent != folder.resolve():
+    try:
+        is_inside = path.resolve().parent == folder.resolve()
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{path} cannot be followed: {error}; copy the file itself") from None
+    if not is_inside:
         raise ModelError(f"{path} is a link out of its folder; copy the file itself")
+    open_regular(path, ModelError).close()
     return path
 
 
@@ -163,7 +172,7 @@ def _read_tensors(path: Path, digest: str) -> dict[str, np.ndarray]:
     n_bytes = path.stat().st_size
     if n_bytes > MOST_BYTES:
         raise ModelError(f"{path} has {n_bytes} bytes; at most {MOST_BYTES} are read")
-    if sha256(path) != digest:
+    if sha256(path, ModelError) != digest:
         raise ModelError(f"{path} is not the file that {DESCRIPTION} was written for; copy the whole folder again")
     try:
         tensors = load_file(path)

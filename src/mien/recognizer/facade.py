@@ -14,7 +14,7 @@ from mien.datasets.extract import extract, one_thread
 from mien.datasets.identity import refuse_unsound_subjects
 from mien.datasets.study import Study
 from mien.errors import ModelError
-from mien.files import make_folder, refuse_file_in_the_way
+from mien.files import make_folder, refuse_unwritable
 from mien.learning.loop import SILENT, Run
 from mien.learning.methods import METHODS, method_named, options_from_json, options_to_json, with_changes
 from mien.learning.model_folder import (
@@ -121,7 +121,7 @@ class Recognizer:
             StorageError: checkpoints cannot be written; where no folder can be, before anything is learnt.
         """
         if checkpoints is not None:
-            refuse_file_in_the_way(checkpoints)
+            refuse_unwritable(checkpoints)
         if not self.probe_is_given:
             self.probe, self.probe_is_given = study.probe, True
         refuse_other_probe(study.probe, self.probe, f"study {study.name!r}")

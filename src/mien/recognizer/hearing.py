@@ -1,5 +1,6 @@
 """From recordings to answers: what a model can hear, what it names, how good the sound was."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -145,9 +146,9 @@ def sounds_in(path: Path) -> list[Path]:
         RecordingError: a folder without a sound file.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [path]
-    files = files_below(path, SOUND_ENDINGS)
+    files = files_below(path, SOUND_ENDINGS, RecordingError)
     if not files:
         raise RecordingError(f"{path} holds no sound file; {', '.join(SOUND_ENDINGS)} are read")
     return files

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import ModelError, StorageError
-from mien.files import storing
+from mien.files import read_bytes, storing
 
 VALID_DAYS = 397
 """Phones refuse certificates that are valid for longer than 825 days, some for longer than 398."""
 
 RENEW_DAYS = 14
+MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,10 @@ def _kept(path: Path, key_path: Path) -> Any:
     """Return the certificate that is there, None where it or its key is missing or cannot be read."""
     x509, serialization = _cryptography()
     try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
-        key = serialization.load_pem_private_key(key_path.read_bytes(), password=None)
+        certificate = x509.load_pem_x509_certificate(read_bytes(path, StorageError, MOST_BYTES))
+        key = serialization.load_pem_private_key(read_bytes(key_path, StorageError, MOST_BYTES), password=None)
         mode = stat.S_IMODE(key_path.stat().st_mode)
-    except (OSError, ValueError, TypeError):
+    except (StorageError, OSError, ValueError, TypeError):
         return None
     if os.name == "posix" and mode & 0o077:
         raise StorageError(

@@ -7,17 +7,18 @@ again when the take is heard, from the same seeds or from others.
 
 import io
 import json
+import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import joblib
 import numpy as np
 
+from mien.array_files import read_arrays
 from mien.errors import StudyError
-from mien.files import make_folder, write_bytes
+from mien.files import make_folder, read_json, write_bytes
 from mien.probe import Probe
 from mien.progress import track
 from mien.simulate.options import PlannedTake, SimulationOptions, plan_takes
@@ -94,7 +95,7 @@ def keep_channels(
     folder = Path(folder)
     described = _describe(options)
     about = folder / "channels.json"
-    if about.exists():
+    if os.path.lexists(about):
         _refuse_others(about, described)
     make_folder(folder)
     write_bytes(about, (json.dumps(described, indent=1) + "\n").encode())
@@ -114,8 +115,8 @@ def _describe(options: SimulationOptions) -> dict[str, Any]:
 
 def _refuse_others(about: Path, wanted: dict[str, Any]) -> None:
     try:
-        found = json.loads(about.read_bytes())
-    except ValueError as error:
+        found = read_json(about, StudyError)
+    except StudyError as error:
         raise StudyError(
             f"{about} is no description of channels ({error}); delete the folder or name another"
         ) from None
@@ -148,9 +149,9 @@ def _person(folder: Path, options: SimulationOptions, subject_index: int) -> tup
     """Return (take time channel freq) and (take 2) of a person."""
     path = _file(folder, subject_index)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            channels, delays_s = arrays["channels"], arrays["delays_s"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        arrays = read_arrays(path, StudyError)
+        channels, delays_s = arrays["channels"], arrays["delays_s"]
+    except (StudyError, KeyError) as error:
         raise StudyError(f"{path} holds no channels ({error}); delete it and keep the channels again") from None
     n_takes, n_freq = options.n_takes_per_subject, len(stage_for(options).frequencies_hz)
     if channels.ndim != 4 or channels.shape[0] != n_takes or channels.shape[2:] != (options.n_microphones, n_freq):

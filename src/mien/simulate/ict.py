@@ -8,12 +8,16 @@ References:
     vertices, the 68 landmarks and the action unit of each expression.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
 
 from mien.errors import MienError
+from mien.files import read_bytes
 from mien.simulate.face import FaceModel
+
+MOST_IDENTITIES = 1_000
 
 _METRES = 0.01  # the kit's unit is a centimetre
 
@@ -87,7 +91,7 @@ def read_ict(folder: Path | str) -> FaceModel:
             f"{neutral_path} has {len(everything)} vertices; the face, head and neck of an ICT-FaceKit need "
             f"{_PARTS[1][2] + 1}. Name the kit's folder FaceXModel"
         )
-    triangles = _read_triangles(neutral_path)
+    triangles = _read_triangles(neutral_path, len(everything))
     part = _part_of_vertex(len(everything))
     triangles = triangles[(part[triangles] >= 0).all(axis=1)]
     kept, inverse = np.unique(triangles, return_inverse=True)
@@ -112,13 +116,12 @@ def read_ict(folder: Path | str) -> FaceModel:
 
 
 def _read_lines(path: Path, kind: str) -> list[list[str]]:
-    try:
-        text = path.read_text(encoding="ascii", errors="replace")
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         raise MienError(
             f"{path} is missing; an ICT-FaceKit folder has generic_neutral_mesh.obj, identity000.obj and on, and "
             "the expressions browDown_L.obj ... noseSneer_R.obj"
-        ) from None
+        )
+    text = read_bytes(path, MienError).decode("ascii", errors="replace")
     return [line.split()[1:] for line in text.splitlines() if line.startswith(kind + " ")]
 
 
@@ -134,13 +137,19 @@ def _read_vertices(path: Path) -> np.ndarray:
     return vertices
 
 
-def _read_triangles(path: Path) -> np.ndarray:
+def _read_triangles(path: Path, n_vertices: int) -> np.ndarray:
     """Return (facet 3) vertices, numbered from 0; polygons are cut into fans."""
     triangles = []
-    for row in _read_lines(path, "f"):
-        corners = [int(corner.split("/")[0]) - 1 for corner in row]
-        triangles += [(corners[0], corners[k], corners[k + 1]) for k in range(1, len(corners) - 1)]
-    return np.array(triangles, dtype=np.int64).reshape(-1, 3)
+    try:
+        for row in _read_lines(path, "f"):
+            corners = [int(corner.split("/")[0]) - 1 for corner in row]
+            triangles += [(corners[0], corners[k], corners[k + 1]) for k in range(1, len(corners) - 1)]
+        found = np.array(triangles, dtype=np.int64).reshape(-1, 3)
+    except (ValueError, OverflowError):
+        raise MienError(f"{path} has a face whose corners are no numbers; download the kit again") from None
+    if found.size and not 0 <= found.min() <= found.max() < n_vertices:
+        raise MienError(f"{path} has a face with corners beyond its {n_vertices} vertices; download the kit again")
+    return found
 
 
 def _displacement(path: Path, neutral: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -152,8 +161,12 @@ def _displacement(path: Path, neutral: np.ndarray, kept: np.ndarray) -> np.ndarr
 
 def _read_identities(folder: Path, neutral: np.ndarray, kept: np.ndarray) -> np.ndarray:
     paths = [folder / "identity000.obj"]
-    while (following := folder / f"identity{len(paths):03d}.obj").exists():
+    while os.path.lexists(following := folder / f"identity{len(paths):03d}.obj"):
         paths.append(following)
+        if len(paths) > MOST_IDENTITIES:
+            raise MienError(
+                f"{folder} holds more than {MOST_IDENTITIES} identities; the kit has 100: download it again"
+            )
     return np.stack([_displacement(path, neutral, kept) for path in paths])
 
 

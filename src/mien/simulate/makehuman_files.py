@@ -11,7 +11,9 @@ units"; Bregier et al., Human Mesh Modeling for Anny Body, arXiv 2511.03589 (202
 
 import gzip
 import io
+import os
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from importlib.resources import as_file, files
@@ -21,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from mien.errors import MienError
-from mien.files import is_clutter, write_bytes
+from mien.files import LARGEST_TEXT_BYTES, is_clutter, open_regular, read_bytes, write_bytes
 
 GROUPS = ("body", "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth")
 N_VERTICES = 19158
@@ -149,37 +151,58 @@ def _first(folder: Path, *places: str) -> Path:
 def _read_base(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (vertex xyz) in metres, (face 4), and (face) the position in `GROUPS`, -1 for any other."""
     rows, quads, groups, group = [], [], [], -1
-    for line in path.read_text(encoding="ascii", errors="replace").splitlines():
-        kind, *words = line.split() or [""]
-        if kind == "v":
-            rows.append(words[:3])
-        elif kind == "g":
-            group = GROUPS.index(words[0]) if words[0] in GROUPS else -1
-        elif kind == "f":
-            quads.append([int(word.split("/")[0]) - 1 for word in words])
-            groups.append(group)
+    text = read_bytes(path, MienError).decode("ascii", errors="replace")
     try:
-        return _METRES * np.array(rows, dtype=float), np.array(quads, dtype=int).reshape(-1, 4), np.array(groups)
-    except ValueError:
+        for line in text.splitlines():
+            kind, *words = line.split() or [""]
+            if kind == "v":
+                rows.append(words[:3])
+            elif kind == "g":
+                group = GROUPS.index(words[0]) if words[:1] and words[0] in GROUPS else -1
+            elif kind == "f":
+                quads.append([int(word.split("/")[0]) - 1 for word in words])
+                groups.append(group)
+        vertices, faces = np.array(rows, dtype=float).reshape(-1, 3), np.array(quads, dtype=int).reshape(-1, 4)
+        if not faces.size or not 0 <= faces.min() <= faces.max() < len(vertices):
+            raise ValueError("corners beyond the vertices")
+        return _METRES * vertices, faces, np.array(groups)
+    except (ValueError, OverflowError):
         raise MienError(f"{path} is not the base mesh hm08 with its faces of four corners; fetch it again") from None
 
 
 def _read_target(path: Path, n_vertices: int) -> np.ndarray:
     """Return (vertex xyz) displacement in metres, from a text or a compressed text."""
-    path = path if path.exists() else path.with_name(path.name + ".gz")
-    try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="ascii") as lines:
-            rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
-    except FileNotFoundError:
-        raise MienError(f"{path} is missing; fetch MakeHuman's targets again") from None
+    path = path if os.path.lexists(path) else path.with_name(path.name + ".gz")
+    if not os.path.lexists(path):
+        raise MienError(f"{path} is missing; fetch MakeHuman's targets again")
     field = np.zeros((n_vertices, 3))
     try:
+        lines = _unpacked(path).decode("ascii", errors="replace").splitlines()
+        rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
         field[[int(row[0]) for row in rows]] = _METRES * np.array([row[1:4] for row in rows], dtype=float).reshape(
             -1, 3
         )
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, OverflowError):
         raise MienError(f"{path} is no target of a mesh of {n_vertices} vertices; fetch it again") from None
     return field
+
+
+def _unpacked(path: Path) -> bytes:
+    """Return the content of a file, unpacked where its name ends in .gz; not more than a text may have.
+
+    Raises:
+        MienError: it is missing or no regular file. ValueError: it does not unpack, or unpacks to more.
+    """
+    if path.suffix != ".gz":
+        return read_bytes(path, MienError)
+    with open_regular(path, MienError) as stream, gzip.GzipFile(fileobj=stream) as unpacking:
+        try:
+            content = unpacking.read(LARGEST_TEXT_BYTES + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"{path} cannot be unpacked: {error}") from None
+    if len(content) > LARGEST_TEXT_BYTES:
+        raise ValueError(f"{path} unpacks to more than {LARGEST_TEXT_BYTES} bytes")
+    return content
 
 
 def _head_quads(points: np.ndarray, quads: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mien.array_files import read_arrays, write_arrays
 from mien.errors import StudyError
 from mien.evaluation.embedding import PERPLEXITY, Embedding, embed
 from mien.evaluation.examples import cleaning_of, expression_images
 from mien.evaluation.representations import read_representations
-from mien.files import write_atomically
 from mien.labels import NEUTRAL
 from mien.probe import Chirp
 from mien.recording import Recording
@@ -26,26 +26,15 @@ N_SHOWN = 2048
 """FacER Fig. 9: sampled representations of either side."""
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write arrays, atomically."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
-
-    write_atomically(path, write)
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read what `write_arrays` wrote.
+def kept_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read what was kept here.
 
     Raises:
         StudyError: it is not there.
     """
     if not path.is_file():
         raise StudyError(f"{path} is missing; run mien reproduce facer with --resume, which makes it again")
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays}
+    return read_arrays(path, StudyError)
 
 
 def keep_cleaning(kept: KeptChannels, folder: Path) -> None:

@@ -10,7 +10,7 @@ from mien.evaluation.figures_paper import clusters_figure, models_figure, polar_
 from mien.evaluation.figures_sound import cleaning_figure
 from mien.evaluation.inline import figure_html, grid_html, svg
 from mien.evaluation.results import fold_scores
-from mien.reproduce.facer.arrays import CLEANING, EMBEDDING, SPECTROGRAMS, embeddings, read_arrays
+from mien.reproduce.facer.arrays import CLEANING, EMBEDDING, SPECTROGRAMS, embeddings, kept_arrays
 from mien.reproduce.facer.paper import PAPER
 from mien.reproduce.facer.plan import CALIBRATED, TUNES_WITHIN, Scale
 from mien.reproduce.facer.run import Found
@@ -38,7 +38,7 @@ def origin(scale: Scale, seeds: tuple[int, ...] | None = None) -> str:
 
 def sound(scale: Scale, folder: Path) -> str:
     """Return Fig. 2 and 3: what is heard."""
-    cleaning, images = read_arrays(folder / CLEANING), read_arrays(folder / SPECTROGRAMS)
+    cleaning, images = kept_arrays(folder / CLEANING), kept_arrays(folder / SPECTROGRAMS)
     band_hz = float(cleaning["band_hz"][0]), float(cleaning["band_hz"][1])
     drawn = cleaning_figure(cleaning["raw"], cleaning["cleaned"], float(cleaning["rate_hz"]), band_hz)
     first = figure_html(
@@ -97,7 +97,7 @@ def precision_recall(found: Found, scale: Scale) -> str:
 
 def clusters(scale: Scale, folder: Path) -> str:
     """Return Fig. 9: representations in clusters, drawn in a plane."""
-    arrays = read_arrays(folder / EMBEDDING)
+    arrays = kept_arrays(folder / EMBEDDING)
     found = embeddings(arrays)
     agreed = ", ".join(f"{side} {each.rand_index:.2f}" for side, each in found.items())
     counts = " and ".join(f"{len(each.positions):,}" for each in found.values())

@@ -11,7 +11,7 @@ import pandas as pd
 from mien.errors import StudyError
 from mien.evaluation.plan import plain
 from mien.evaluation.results import write_table
-from mien.files import refuse_file_in_the_way, write_text
+from mien.files import refuse_unwritable, write_text
 from mien.learning.methods import METHODS
 from mien.progress import talk
 from mien.provenance import write_run
@@ -77,7 +77,7 @@ def reproduce_facer(
     chosen, left_out = available(scale_named(scale) if isinstance(scale, str) else scale)
     chosen = chosen if seeds is None else replace(chosen, seeds=tuple(seeds))
     out = Path(out)
-    refuse_file_in_the_way(out)
+    refuse_unwritable(out)
     if not resume and any((out / begun).exists() for begun in (CASE_FOLDER, CHANNEL_FOLDER)):
         raise StudyError(
             f"{out} holds a reproduction that was begun before; go on with --resume, or choose another --out"
