@@ -55,6 +55,16 @@ def dropout(path):
     rewrite(path, 0, samples)
 
 
+def lost_samples(path):
+    rewrite(path, 0, np.delete(echo().samples, slice(12_000, 12_005), axis=1))
+
+
+def late_probe(path):
+    samples = echo().samples.copy()
+    samples[:, :4_800] = 1e-4 * np.random.default_rng(0).standard_normal((1, 4_800))
+    rewrite(path, 0, samples)
+
+
 def speech(path):
     target = sound(path, 0)
     recording = echo()
@@ -94,6 +104,8 @@ FAULTS = {
         "clipping: samples stand at full scale",
     ),
     "dropout": (dropout, "dropout: a stretch of exact zeros"),
+    "lost samples": (lost_samples, "dropout: 5 samples lost near 0.2"),
+    "late probe": (late_probe, "dropout: no whole probe for 0.1"),
     "no probe": (lambda path: rewrite(path, 0, NOISE), "no probe found"),
     "speech": (speech, "it may be speech"),
     "expression": (lambda path: edit(path / "takes.tsv", "\tanger\t", "\t\t"), "expression is empty"),

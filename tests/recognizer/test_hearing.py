@@ -13,7 +13,9 @@ from mien.probe import Chirp, PureTones
 from mien.recognizer import Recognizer, recordings_in
 from mien.recognizer.hearing import clip_alike, fitting, one_channel
 from mien.recording import Recording, write_recording
+from mien.sensing.features import join
 from mien.sensing.quality import heard_quality
+from mien.sensing.synchronise import synchronised_periods
 
 
 @pytest.fixture(scope="module", params=["facer", "mien"])
@@ -21,12 +23,7 @@ def listening(request):
     """A recognizer that was fitted to sounds through its own front end."""
     made = Recognizer(request.param, probe=Chirp(), options=QUICK[request.param])
     parts = [made.front_end.features(echo(seed=seed)) for seed in range(8)]
-    known = replace(
-        parts[0],
-        values=np.concatenate([part.values for part in parts]),
-        row=np.repeat(np.arange(8), [len(part) for part in parts]),
-        start_s=np.concatenate([part.start_s for part in parts]),
-    )
+    known = join([replace(part, row=np.full(len(part), row)) for row, part in enumerate(parts)])
     return made.fit_features(known, np.array(["fear", "anger"] * 4), np.repeat(["a", "b", "c", "d"], 2), range(8))
 
 
@@ -42,6 +39,32 @@ def test_a_row_per_window(listening):
     best = np.array(["anger", "fear"])[probabilities.argmax(axis=1)]
     assert (frame["expression"] == np.where(frame["confidence"] < listening.estimator.unsure_below, UNSURE, best)).all()
     assert (listening.predict_proba(echo(2.0))["quality"] == "ok").all()
+
+
+@pytest.mark.parametrize("n_lost", [1, 5, 48, 300, 1200])
+def test_an_answer_over_lost_samples_is_unsure_and_the_quality_says_dropout(listening, n_lost):
+    whole = echo(3.0)
+    torn = replace(whole, samples=np.delete(whole.samples, slice(70_000, 70_000 + n_lost), axis=1))
+    before, after = listening.predict_proba(whole), listening.predict_proba(torn)
+    assert (before["quality"] == "ok").all() and (after["quality"] == "dropout").all()
+    length_s, seam_s = listening.front_end.window_s, 70_000 / 48_000
+    holds = (after["time_s"] < seam_s - 0.06) & (after["time_s"] + length_s > seam_s + 0.06)
+    assert holds.any() and (after["expression"][holds] == UNSURE).all()
+    clear = (after["time_s"] + length_s < seam_s - 0.06).to_numpy()
+    assert clear.any()
+    np.testing.assert_allclose(after.filter(like="p_")[clear], before.filter(like="p_")[: len(after)][clear], atol=0.05)
+
+
+def test_a_recording_is_synchronised_once(listening, monkeypatch):
+    counted = []
+
+    def counting(recording):
+        counted.append(recording)
+        return synchronised_periods(recording)
+
+    monkeypatch.setattr("mien.sensing.echoes.synchronised_periods", counting)
+    listening.predict_proba(echo(2.0))
+    assert len(counted) == 1
 
 
 def test_another_probe_is_refused_naming_both(listening):

@@ -10,7 +10,7 @@ import numpy as np
 from mien.errors import MienError, ProbeMismatch, ProbeNotFound
 from mien.probe import Chirp, Probe
 from mien.recording import Recording, at_rate_of_probe, probe_of, quality_of, refuse_other_than_stated
-from mien.sensing.synchronise import synchronise
+from mien.sensing.synchronise import Synchronisation, synchronise
 from mien.sound_files import (
     QUALITY_WORDS,
     Header,
@@ -88,7 +88,10 @@ def _faults_of_samples(recording: Recording, sidecar: Sidecar, stated: tuple[str
     }
     if isinstance(recording.probe, Chirp) and not dead:
         try:
-            synchronise(recording)
+            sync = synchronise(recording)
+            if "dropout" not in found and (sync.jumps or sync.spoilt):
+                found.add("dropout")
+                messages["dropout"] = _seams(sync, recording.rate_hz)
         except ProbeNotFound as error:
             found.add("no-probe")
             messages["no-probe"] = str(error)
@@ -109,6 +112,19 @@ def _faults_of_samples(recording: Recording, sidecar: Sidecar, stated: tuple[str
             )
         )
     return faults
+
+
+def _seams(sync: Synchronisation, rate_hz: int) -> str:
+    """Return where samples were lost or doubled and where the probe is silent, in words."""
+    starts_s = np.maximum(sync.starts_sample, 0) / rate_hz
+    found = [
+        f"{abs(jump.n_samples):.0f} samples {'lost' if jump.n_samples < 0 else 'doubled'} near {starts_s[column]:.2f} s"
+        for jump, column in zip(sync.jumps[:3], sync.behind_jumps[:3], strict=False)
+    ]
+    if sync.spoilt:
+        seconds = len(sync.spoilt) * sync.samples_per_period / rate_hz
+        found.append(f"no whole probe for {seconds:.2f} s, first at {starts_s[sync.spoilt[0]]:.2f} s")
+    return f"dropout: {', '.join(found)}; windows that hold that are unsure"
 
 
 def _as_heard(recording: Recording, sidecar: Sidecar) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What networks make of windows before they name them: kept beside the results, for the figures that look into them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def represented(
         chosen.append(np.sort(rng.permutation(inside)[: job.n_representations]))
         sides += [side] * len(chosen[-1])
     index = np.concatenate(chosen)
-    part = replace(features, values=features.values[index], row=features.row[index], start_s=features.start_s[index])
+    part = features.at(index)
     takes = take_of[part.row]
     windows = pd.DataFrame(
         {

@@ -35,7 +35,7 @@ from mien.recording import Recording
 from mien.sensing.features import Features, FrontEnd
 from mien.sensing.front_ends import front_end_from_json, front_end_to_json
 from mien.sensing.neutral import NeutralProfile
-from mien.sensing.quality import heard_quality
+from mien.sensing.quality import joined_words
 
 if TYPE_CHECKING:
     from mien.splits import Split
@@ -333,8 +333,8 @@ class Recognizer:
 
         Returns:
             time_s is where the window starts; expression is "unsure" where confidence, the calibrated probability of
-            the most probable, lies below what held-out people taught; quality is what the recording says and what its
-            echoes show.
+            the most probable, lies below what held-out people taught, or where samples were lost or doubled within the
+            window, or the probe was silent; quality is what the recording says and what its echoes show.
 
         Raises:
             ProbeMismatch: it was made with another probe, both named.
@@ -347,8 +347,9 @@ class Recognizer:
         face = self.neutral if neutral is None else clip_alike(neutral, heard, n_microphones)
         with one_thread():
             features = self.front_end.features(heard, face)
-            quality = heard_quality(heard)
-        return answers(self.predict_features(features), self.labels, self.estimator.unsure_below, quality)
+        quality = joined_words(heard.quality, features.quality)
+        predicted = self.predict_features(features)
+        return answers(predicted, self.labels, self.estimator.unsure_below, quality, features.is_broken)
 
     def describe(self) -> dict[str, Any]:
         """Return what this recognizer is, as plain JSON values."""

@@ -125,15 +125,24 @@ def assumes_neutral(front_end: FrontEnd, recording: Recording) -> bool:
 
 
 def answers(
-    predicted: pd.DataFrame, labels: Sequence[str], unsure_below: float, quality: Sequence[str]
+    predicted: pd.DataFrame,
+    labels: Sequence[str],
+    unsure_below: float,
+    quality: Sequence[str],
+    broken: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Return a row per window as `Recognizer.predict_proba` does, of what `predict_features` returned."""
+    """Return a row per window as `Recognizer.predict_proba` does, of what `predict_features` returned.
+
+    Args:
+        broken: (window) whether its sound has a gap, so that it is unsure whatever the model says.
+    """
     probabilities = predicted.filter(like="p_")
     confidence = probabilities.to_numpy().max(axis=1)
     best = np.array(labels, dtype=object)[probabilities.to_numpy().argmax(axis=1)]
+    unsure = confidence < unsure_below if broken is None else (confidence < unsure_below) | broken
     frame = probabilities.copy()
     frame.insert(0, "time_s", predicted["start_s"])
-    frame.insert(1, "expression", np.where(confidence < unsure_below, UNSURE, best))
+    frame.insert(1, "expression", np.where(unsure, UNSURE, best))
     frame["confidence"] = confidence
     frame["quality"] = ";".join(quality) or "ok"
     return frame

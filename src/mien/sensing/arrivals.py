@@ -81,18 +81,31 @@ def first_peak(profile: np.ndarray, look_back: int) -> int:
     return strongest - (int(peaks[-1]) + 1 if len(peaks) else 0)
 
 
-def first_arrival_s(spectrum: np.ndarray, grid: PeriodGrid) -> float:
-    """Return the delay of the first arrival in a compressed (freq) spectrum, between half a period before and after."""
-    n_fine = OVERSAMPLING * grid.n_cells
-    padded = np.zeros(n_fine, dtype=complex)
+def _fine_profile(spectrum: np.ndarray, grid: PeriodGrid) -> np.ndarray:
+    """Return (time) magnitudes of a compressed (freq) spectrum, `OVERSAMPLING` to a cell."""
+    padded = np.zeros(OVERSAMPLING * grid.n_cells, dtype=complex)
     half = (grid.n_cells + 1) // 2
     padded[:half] = spectrum[:half]
     padded[half - grid.n_cells :] = spectrum[half:]
-    step_s = grid.cell_s / OVERSAMPLING
-    look_back = int(min(LOOK_BACK_S, grid.chirp.period_s / 2) / step_s)
-    index = first_peak(np.abs(fft.ifft(padded)), look_back)
+    return np.abs(fft.ifft(padded))
+
+
+def _refined_s(index: int, spectrum: np.ndarray, grid: PeriodGrid) -> float:
+    """Return the delay of the peak next to an index of a fine profile, between half a period before and after."""
+    n_fine = OVERSAMPLING * grid.n_cells
     index = (index + n_fine // 2) % n_fine - n_fine // 2
-    return envelope_peak(spectrum, grid.offset_hz, index * step_s)
+    return envelope_peak(spectrum, grid.offset_hz, index * (grid.cell_s / OVERSAMPLING))
+
+
+def first_arrival_s(spectrum: np.ndarray, grid: PeriodGrid) -> float:
+    """Return the delay of the first arrival in a compressed (freq) spectrum, between half a period before and after."""
+    look_back = int(min(LOOK_BACK_S, grid.chirp.period_s / 2) / (grid.cell_s / OVERSAMPLING))
+    return _refined_s(first_peak(_fine_profile(spectrum, grid), look_back), spectrum, grid)
+
+
+def strongest_arrival_s(spectrum: np.ndarray, grid: PeriodGrid) -> float:
+    """Return the delay of the strongest arrival in a compressed (freq) spectrum, within half a period of zero."""
+    return _refined_s(int(np.argmax(_fine_profile(spectrum, grid))), spectrum, grid)
 
 
 @lru_cache(maxsize=64)

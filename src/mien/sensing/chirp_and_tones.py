@@ -20,7 +20,7 @@ from mien.sensing.neutral import NeutralProfile, against, mean_profile, referenc
 from mien.sensing.range_gate import Taper
 from mien.sensing.range_profile import RangeProfile
 from mien.sensing.tone_envelopes import tone_envelopes
-from mien.sensing.windows import check_word, microphones, window_features, windows_of
+from mien.sensing.windows import check_word, gate_of, microphones, window_features, windows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class ChirpAndTones:
         """
         rows, n_cells, echoes = self._rows(recording)
         period_s = echoes.grid.chirp.period_s
-        windows = windows_of(rows.shape[1], period_s, self.window_s, self.hop_s)
+        windows = windows_of(rows.shape[1], period_s, self.window_s, self.hop_s, first_heard=echoes.sync.first_heard)
         known = self.neutral_profile([neutral]) if isinstance(neutral, Recording) else neutral
         reference = references(self.neutral, rows, windows, echoes, recording, known)
         values = rows[:, windows.first[:, None] + np.arange(windows.n_periods)]
@@ -81,7 +81,7 @@ class ChirpAndTones:
         values = np.moveaxis(values, (1, 3), (0, 2)).astype(np.complex64)
         band, time_s = np.arange(rows.shape[-1]), np.arange(windows.n_periods) * period_s
         axes = (microphones(recording), Axis("band", "", band), Axis("time", "s", time_s))
-        return window_features(values, axes, self, echoes, windows)
+        return window_features(values, axes, self, echoes, windows, gate_of(self, recording))
 
     def neutral_profile(self, clips: Sequence[Recording]) -> NeutralProfile:
         """Return what clips of a person's neutral face are taken to be: their mean rows.

@@ -94,6 +94,8 @@ class EchoQuality:
         cancellation_db: of the direct path.
         echo_db: power within the gate relative to the direct path's.
         n_periods: columns that the recording yields.
+        n_jumps: how often samples were lost or doubled.
+        n_spoilt: columns in which the probe is silent or cut into.
     """
 
     snr_db: float
@@ -102,6 +104,8 @@ class EchoQuality:
     cancellation_db: float
     echo_db: float
     n_periods: int
+    n_jumps: int = 0
+    n_spoilt: int = 0
 
 
 def late_delays_s(grid: PeriodGrid, gate: RangeGate) -> np.ndarray:
@@ -120,6 +124,8 @@ def quality_of_echoes(echoes: Echoes, gate: RangeGate) -> EchoQuality:
     """Return the quality of echoes already found; see `echo_quality`."""
     grid = echoes.grid
     late = compress(echoes.cleaned, grid, late_delays_s(grid, gate))
+    if echoes.sync.spoilt:
+        late = np.delete(late, echoes.sync.spoilt, axis=1)
     change = np.diff(late, axis=1) / np.sqrt(2) if late.shape[1] > 1 else late
     noise = float(np.median(np.abs(change) ** 2) / np.log(2))
     inside_s = gate.delay_s(gate.cells_m(grid, 1))
@@ -132,6 +138,8 @@ def quality_of_echoes(echoes: Echoes, gate: RangeGate) -> EchoQuality:
         cancellation_db=echoes.cancellation_db,
         echo_db=float(10 * np.log10(max(signal, tiny) / max(abs(echoes.direct_amplitude) ** 2, tiny))),
         n_periods=echoes.sync.n_periods,
+        n_jumps=len(echoes.sync.jumps),
+        n_spoilt=len(echoes.sync.spoilt),
     )
 
 

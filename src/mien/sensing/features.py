@@ -1,7 +1,7 @@
 """Features: what a front end makes of recordings, with axes that know their names and units."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -46,6 +46,8 @@ class Features:
         front_end: the options that made them.
         row: (window) position of each window's take in the study's table.
         start_s: (window) time of each window's first sample in its take.
+        broken: (window) whether samples were lost or doubled within it, or the probe was silent; empty where none is.
+        quality: what the sound shows of itself, in words of `QUALITY_WORDS`, of all takes together.
     """
 
     values: np.ndarray
@@ -53,6 +55,8 @@ class Features:
     front_end: Any
     row: np.ndarray
     start_s: np.ndarray
+    broken: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    quality: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         found = self.values.shape[1:]
@@ -62,6 +66,8 @@ class Features:
             raise ValueError(f"features of shape {found} do not fit axes ({names}) of lengths {expected}")
         if not len(self.values) == len(self.row) == len(self.start_s):
             raise ValueError(f"{len(self.values)} windows, {len(self.row)} rows, {len(self.start_s)} start times")
+        if len(self.broken) not in (0, len(self.values)):
+            raise ValueError(f"{len(self.values)} windows, {len(self.broken)} of them said to be broken or not")
 
     def __len__(self) -> int:
         return len(self.values)
@@ -70,10 +76,24 @@ class Features:
         """Return the axis of a name."""
         return next(axis for axis in self.axes if axis.name == name)
 
+    @property
+    def is_broken(self) -> np.ndarray:
+        """Return (window) `broken`, also where none is."""
+        return self.broken if len(self.broken) else np.zeros(len(self), dtype=bool)
+
     def of_rows(self, rows: Sequence[int] | np.ndarray) -> "Features":
         """Return the windows whose take is among `rows`."""
-        keep = np.isin(self.row, rows)
-        return replace(self, values=self.values[keep], row=self.row[keep], start_s=self.start_s[keep])
+        return self.at(np.flatnonzero(np.isin(self.row, rows)))
+
+    def at(self, windows: np.ndarray) -> "Features":
+        """Return the windows of these numbers, in their order."""
+        return replace(
+            self,
+            values=self.values[windows],
+            row=self.row[windows],
+            start_s=self.start_s[windows],
+            broken=self.is_broken[windows],
+        )
 
     def images(self) -> np.ndarray:
         """Return (window channel height time) float32: complex values become real and imaginary channels."""
@@ -95,4 +115,6 @@ def join(parts: Sequence[Features]) -> Features:
         values=np.concatenate([part.values for part in parts]),
         row=np.concatenate([part.row for part in parts]),
         start_s=np.concatenate([part.start_s for part in parts]),
+        broken=np.concatenate([part.is_broken for part in parts]),
+        quality=tuple(dict.fromkeys(word for part in parts for word in part.quality)),
     )

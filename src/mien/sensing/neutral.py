@@ -12,7 +12,7 @@ from mien.sensing.echoes import Echoes
 from mien.sensing.windows import Windows, known_fact
 
 NEUTRAL_UNTIL_S = 0.15
-"""Until when a take is taken as neutral if its facts do not say: the first three periods, before the onset."""
+"""How long a take is taken as neutral if its facts do not say: the probe's first three periods, before the onset."""
 
 RUNNING_S = 10.0
 """How long a running baseline remembers: several times the longest look that is held."""
@@ -88,14 +88,21 @@ def running_references(profile: np.ndarray, first: np.ndarray, n_first: int, n_p
     return np.stack(found, axis=1)
 
 
-def neutral_periods(echoes: Echoes, recording: Recording) -> int:
-    """Return how many periods at a take's start show the neutral face, at least one.
+def neutral_periods(echoes: Echoes, recording: Recording) -> slice:
+    """Return the periods that show the neutral face, from the first in which the probe is heard; at least one.
 
-    A period counts if the middle of its sweep lies before ``facts["neutral_until_s"]``.
+    A period counts if the middle of its sweep lies before ``facts["neutral_until_s"]``, which counts from the
+    recording's beginning; where that is not known or was before the probe began, within `NEUTRAL_UNTIL_S` of that.
     """
-    until_s = known_fact(recording, "neutral_until_s", NEUTRAL_UNTIL_S)
-    middle_s = echoes.period_start_s + echoes.grid.chirp.sweep_s / 2
-    return max(1, int(np.count_nonzero(middle_s < until_s)))
+    first = echoes.sync.first_heard
+    middle_s = echoes.period_start_s[first:] + echoes.grid.chirp.sweep_s / 2
+    begins_s = max(float(echoes.period_start_s[first]), 0.0) if first else 0.0
+    assumed_s = begins_s + NEUTRAL_UNTIL_S
+    for until_s in (known_fact(recording, "neutral_until_s", assumed_s), assumed_s):
+        n_periods = int(np.count_nonzero(middle_s < until_s))
+        if n_periods:
+            break
+    return slice(first, first + max(1, n_periods))
 
 
 def mean_profile(profiles: Sequence[np.ndarray]) -> NeutralProfile:
@@ -129,11 +136,13 @@ def references(
     Raises:
         RecordingError: a clip is asked for and not given, or has other channels.
     """
-    n_first = neutral_periods(echoes, recording)
+    still = neutral_periods(echoes, recording)
     if neutral == "take":
-        return profile[:, :n_first].mean(axis=1, keepdims=True)
+        return profile[:, still].mean(axis=1, keepdims=True)
     if neutral == "running":
-        return running_references(profile, windows.first, n_first, round(RUNNING_S / echoes.grid.chirp.period_s))
+        begin = min(still.start, int(windows.first[0]))
+        n_past = round(RUNNING_S / echoes.grid.chirp.period_s)
+        return running_references(profile[:, begin:], windows.first - begin, still.stop - still.start, n_past)
     if known is None:
         raise RecordingError(
             "neutral='clip' needs a recording of the person's neutral face and none was given; "

@@ -1,11 +1,11 @@
-"""What listening adds to a recording's quality: low-snr, drift, no-probe."""
+"""What listening adds to a recording's quality: dropout, low-snr, drift, no-probe."""
 
 from dataclasses import replace
 
 from mien.errors import ProbeNotFound
 from mien.probe import Chirp, Composite
 from mien.recording import Recording
-from mien.sensing.echoes import echo_quality
+from mien.sensing.echoes import EchoQuality, echo_quality
 
 LEAST_SNR_DB = 10.0
 """Echoes less above the noise than this, after compression, are called low-snr. Eight simulated takes each (seed 77)
@@ -15,8 +15,28 @@ MOST_DRIFT_PPM = 270.0
 """Two clocks were measured 3 to 270 ppm apart; more is called drift."""
 
 
+def words_of(found: EchoQuality) -> tuple[str, ...]:
+    """Return what is wrong with echoes, in words of `QUALITY_WORDS`."""
+    shown = {
+        "dropout": found.n_jumps > 0 or found.n_spoilt > 0,
+        "low-snr": found.snr_db < LEAST_SNR_DB,
+        "drift": abs(found.drift_ppm) > MOST_DRIFT_PPM,
+    }
+    return tuple(word for word, true in shown.items() if true)
+
+
+def joined_words(*parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return words of several origins, each once, in the order in which they come.
+
+    Example:
+        >>> joined_words(("clipped", "dropout"), ("dropout", "drift"))
+        ('clipped', 'dropout', 'drift')
+    """
+    return tuple(dict.fromkeys(word for part in parts for word in part))
+
+
 def heard_quality(recording: Recording) -> tuple[str, ...]:
-    """Return what a recording says of its quality, and what listening adds: low-snr, drift.
+    """Return what a recording says of its quality, and what listening adds: dropout, low-snr, drift.
 
     Only a chirp's echoes are judged; of other probes, what the recording says stands.
 
@@ -28,9 +48,7 @@ def heard_quality(recording: Recording) -> tuple[str, ...]:
     chirp = next((part for part in parts if isinstance(part, Chirp)), None)
     if chirp is None:
         return recording.quality
-    found = echo_quality(replace(recording, probe=chirp))
-    heard = {"low-snr": found.snr_db < LEAST_SNR_DB, "drift": abs(found.drift_ppm) > MOST_DRIFT_PPM}
-    return (*recording.quality, *(word for word, true in heard.items() if true and word not in recording.quality))
+    return joined_words(recording.quality, words_of(echo_quality(replace(recording, probe=chirp))))
 
 
 def judged_quality(recording: Recording) -> tuple[str, ...]:
@@ -38,4 +56,4 @@ def judged_quality(recording: Recording) -> tuple[str, ...]:
     try:
         return heard_quality(recording)
     except ProbeNotFound:
-        return (*recording.quality, *({"no-probe"} - set(recording.quality)))
+        return joined_words(recording.quality, ("no-probe",))

@@ -80,7 +80,9 @@ class RangeProfile:
         """
         profile, distance_m, echoes = self.profile(recording)
         chirp = echoes.grid.chirp
-        windows = windows_of(profile.shape[1], chirp.period_s, self.window_s, self.hop_s)
+        windows = windows_of(
+            profile.shape[1], chirp.period_s, self.window_s, self.hop_s, first_heard=echoes.sync.first_heard
+        )
         kind = np.complex64 if self.values == "complex" else np.float32
         values = profile[:, windows.first[:, None] + np.arange(windows.n_periods)]
         if self.neutral == "none":
@@ -91,7 +93,7 @@ class RangeProfile:
         values = np.moveaxis(values, (1, 3), (0, 2)).astype(kind)
         time_s = np.arange(windows.n_periods) * chirp.period_s
         axes = (microphones(recording), Axis("range", "m", distance_m), Axis("time", "s", time_s))
-        return window_features(values, axes, self, echoes, windows)
+        return window_features(values, axes, self, echoes, windows, gate_of(self, recording))
 
     def profile(self, recording: Recording) -> tuple[np.ndarray, np.ndarray, Echoes]:
         """Return (channel period range) profiles relative to the direct path, their distances and the echoes."""

@@ -113,7 +113,10 @@ class Spectrogram:
         gate = gate_of(self, recording)
         echoes = find_echoes(recording, gate)
         grid = echoes.grid
-        windows = windows_of(echoes.sync.n_periods, grid.chirp.period_s, self.window_s, self.hop_s, self.from_s)
+        sync = echoes.sync
+        windows = windows_of(
+            sync.n_periods, grid.chirp.period_s, self.window_s, self.hop_s, self.from_s, sync.first_heard
+        )
         spectra = echoes.cleaned if self.direct_path == "removed" else echoes.raw
         freq_hz, columns = self.columns(gate_echoes(spectra, grid, gate) if self.gate else spectra, grid)
         columns = np.abs(columns) if self.values == "magnitude" else columns / echoes.direct_amplitude
@@ -126,7 +129,7 @@ class Spectrogram:
         values = np.moveaxis(columns[..., index], 2, 0).astype(kind)
         time_s = (np.arange(n_columns) + 0.5) * self.stft_hop_samples / recording.rate_hz
         axes = (microphones(recording), Axis("freq", "Hz", freq_hz), Axis("time", "s", time_s))
-        return window_features(values, axes, self, echoes, windows)
+        return window_features(values, axes, self, echoes, windows, gate)
 
     def columns(self, spectra: np.ndarray, grid: PeriodGrid) -> tuple[np.ndarray, np.ndarray]:
         """Return frequencies and (channel freq time) values of the whole take, columns centred in their hops."""

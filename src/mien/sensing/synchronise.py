@@ -4,7 +4,8 @@ In three steps. (1) Every period is compressed and the periods are added coheren
 drifts, so that a probe far below the noise stands out; the candidate with the highest peak is kept. (2) The first
 arrival near that peak is taken as the direct path. (3) Its delay is refined as the maximum of the band-limited
 envelope, and the drift as the slope of its phase from period to period; the recording is cut anew and both are
-refined again.
+refined again. Where the direct path does not stay from one period to the next, its jumps are found (`seams`), and the
+periods are cut where it then lies.
 
 References: Richards, Fundamentals of Radar Signal Processing, chapters 4 and 7 (matched filter, delay accuracy).
 """
@@ -29,7 +30,9 @@ from mien.sensing.period_grid import (
     delay_phases,
     frame_spectra,
     period_grid,
+    undo_drift,
 )
+from mien.sensing.seams import Jump, completed, follow, moved_samples, spoilt_periods
 
 NEEDED_PEAK_TO_FLOOR = 8.0
 """A peak of noise over 10,000 cells is 3.0 times its root mean square, 3.6 times its median; 8 leaves no doubt."""
@@ -57,6 +60,9 @@ class Synchronisation:
         samples_per_period: by the emitter's clock.
         wander_samples: (period) what a constant drift leaves of each column's start, from the direct path's phase;
             empty stands for zeros.
+        jumps: where samples were lost or doubled.
+        spoilt: the columns, rising, in which the probe is silent or cut into by a jump; the nearest whole one stands
+            in for each.
     """
 
     start_sample: float
@@ -67,13 +73,47 @@ class Synchronisation:
     channel: int = 0
     samples_per_period: float = 0.0
     wander_samples: np.ndarray = field(default_factory=lambda: np.zeros(0), compare=False)
+    jumps: tuple[Jump, ...] = ()
+    spoilt: tuple[int, ...] = ()
 
     @property
     def starts_sample(self) -> np.ndarray:
         """Return (period) the onset of the direct path of every column, in samples of the recording."""
-        period = self.samples_per_period * (1 + self.drift_ppm * 1e-6)
         wander = self.wander_samples if len(self.wander_samples) else 0.0
-        return self.start_sample + period * (self.first_period + np.arange(self.n_periods)) + wander
+        starts = self._even_starts + wander
+        return starts + self.moved_samples if self.jumps else starts
+
+    @property
+    def _even_starts(self) -> np.ndarray:
+        period = self.samples_per_period * (1 + self.drift_ppm * 1e-6)
+        return self.start_sample + period * (self.first_period + np.arange(self.n_periods))
+
+    @property
+    def moved_samples(self) -> np.ndarray:
+        """Return (period) by how many samples the jumps so far have moved each column."""
+        return moved_samples(self.jumps, self._even_starts)
+
+    @property
+    def behind_jumps(self) -> np.ndarray:
+        """Return the columns, rising, that are the first behind a jump."""
+        return np.flatnonzero(np.diff(self.moved_samples)) + 1
+
+    @property
+    def first_heard(self) -> int:
+        """Return the first column in which the probe is heard."""
+        return int(np.setdiff1d(np.arange(self.n_periods), self.spoilt)[0]) if 0 in self.spoilt else 0
+
+    def holds_seam(self, first: np.ndarray, n_periods: int) -> np.ndarray:
+        """Return (window) whether windows of so many columns from (window) `first` on hold silence or a jump."""
+        last = first + n_periods
+        spoilt, behind = (_n_before(np.array(columns, dtype=np.int64), self.n_periods) for columns in
+                          (self.spoilt, self.behind_jumps))  # fmt: skip
+        return (spoilt[last] > spoilt[first]) | (behind[last] > behind[np.minimum(first + 1, last)])
+
+
+def _n_before(columns: np.ndarray, n_periods: int) -> np.ndarray:
+    """Return how many of some columns lie before column 0, 1, .. n."""
+    return np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=n_periods))])
 
 
 def choose_periods(
@@ -157,13 +197,13 @@ def _cut(sync: Synchronisation, signal: np.ndarray, n_samples: int, grid: Period
     return aligned_periods(signal, sync.starts_sample, sync.drift_ppm, n_samples, grid)
 
 
-def _peak_to_floor(spectra: np.ndarray, grid: PeriodGrid) -> float:
-    """Return the peak of the matched filter's output over its floor, from (period freq) spectra.
+def _peak_to_floor(mean: np.ndarray, grid: PeriodGrid) -> float:
+    """Return the peak of the matched filter's output over its floor, from the (freq) mean spectrum of all periods.
 
     The floor is the median, or a higher quantile scaled to the median of noise where that is more: a click in silence
     leaves most of a period empty, yet is smeared by the filter over as much of it as the sweep lasts.
     """
-    compressed = np.abs(fft.ifft(spectra.mean(axis=0) * grid.sweep.conj() * grid.gain))
+    compressed = np.abs(fft.ifft(mean * grid.sweep.conj() * grid.gain))
     smeared = 1 - min(max(0.5 * grid.chirp.sweep_s / grid.chirp.period_s, 0.1), 0.5)
     middle, upper = np.quantile(compressed, (0.5, smeared))
     floor = max(float(middle), float(upper) * np.sqrt(np.log(0.5) / np.log(1 - smeared)))
@@ -178,13 +218,19 @@ def _onsets(sync: Synchronisation, spectra: np.ndarray, n_samples: int, grid: Pe
     """
     chirp, starts = grid.chirp, sync.starts_sample
     smooth = smooth_compression(grid)
-    folded = spectra.mean(axis=0) * smooth
+    folded = _mean(spectra, sync) * smooth
     delay_s = first_arrival_s(folded, grid) if search else envelope_peak(folded, grid.offset_hz, 0.0)
     arrival = spectra @ (smooth * np.exp(2j * np.pi * grid.offset_hz * delay_s))
     whole = (starts >= 0) & (starts + chirp.samples_per_sweep <= n_samples)
+    whole[list(sync.spoilt)] = False
     weight = whole.astype(float) if whole.sum() > 1 else np.ones(len(starts))
     track_s = -phase_track(arrival, weight, chirp.period_s) / (2 * np.pi * chirp.center_hz)
     return starts + (delay_s + track_s) * chirp.rate_hz
+
+
+def _mean(spectra: np.ndarray, sync: Synchronisation) -> np.ndarray:
+    """Return (freq) the mean of (period freq) spectra in which the probe is heard."""
+    return (np.delete(spectra, sync.spoilt, axis=0) if sync.spoilt else spectra).mean(axis=0)
 
 
 def _line(onsets: np.ndarray, nominal: float) -> tuple[float, float, np.ndarray]:
@@ -200,7 +246,7 @@ def _line(onsets: np.ndarray, nominal: float) -> tuple[float, float, np.ndarray]
 
 def _same_columns(sync: Synchronisation, onsets: np.ndarray) -> Synchronisation:
     """Return the synchronisation with better onsets for the same columns."""
-    start, period, wander = _line(onsets, sync.samples_per_period)
+    start, period, wander = _line(onsets - sync.moved_samples, sync.samples_per_period)
     first = int(np.floor(start / period))
     drift_ppm = (period / sync.samples_per_period - 1) * 1e6
     return replace(
@@ -212,6 +258,7 @@ def _new_columns(sync: Synchronisation, onsets: np.ndarray, n_samples: int, grid
     """Return the synchronisation with better onsets and with the columns that then fit best into the recording."""
     better = _same_columns(sync, onsets)
     period = better.samples_per_period * (1 + better.drift_ppm * 1e-6)
+    n_samples -= round(sum(jump.n_samples for jump in sync.jumps))
     needed = grid.chirp.samples_per_sweep + LOOK_BACK_S * grid.chirp.rate_hz
     first, n_periods = choose_periods(better.start_sample, period, n_samples, needed)
     number = better.first_period + np.arange(better.n_periods)
@@ -231,17 +278,63 @@ def synchronised_periods(recording: Recording) -> tuple[Synchronisation, np.ndar
     signal = baseband(recording.samples, grid)
     sync = _found(signal, n_samples, grid)
     spectra = _cut(sync, signal, n_samples, grid)
-    ratio = _peak_to_floor(spectra[sync.channel], grid)
-    if not ratio >= NEEDED_PEAK_TO_FLOOR:
-        raise _not_found(recording, chirp, ratio)
-    sync = replace(sync, peak_to_floor=ratio)
-    sync = _new_columns(sync, _onsets(sync, spectra[sync.channel], n_samples, grid, search=True), n_samples, grid)
-    spectra = _cut(sync, signal, n_samples, grid)
+    if not np.any(spectra[sync.channel]):
+        raise _not_found(recording, chirp, 0.0)
+    sync, spectra = _refined(sync, spectra, signal, n_samples, grid)
+    mended = _mended(sync, spectra, signal, n_samples, grid)
+    sync, spectra = mended or (sync, spectra)
+    if not sync.peak_to_floor >= NEEDED_PEAK_TO_FLOOR:
+        raise _not_found(recording, chirp, sync.peak_to_floor)
     onsets = _onsets(sync, spectra[sync.channel], n_samples, grid, search=False)
     channel = replace(recording, samples=recording.samples[sync.channel, None])
     refuse_other_probe(channel, signal[sync.channel], sync.starts_sample, spectra[sync.channel], grid)
     # What is left to move is far less than a cell: a turn of the phases does it, no third cut.
     return _same_columns(sync, onsets), spectra * delay_phases(onsets - sync.starts_sample, grid)
+
+
+def _refined(
+    sync: Synchronisation, spectra: np.ndarray, signal: np.ndarray, n_samples: int, grid: PeriodGrid
+) -> tuple[Synchronisation, np.ndarray]:
+    """Return the synchronisation to the first arrival, and the (channel period freq) spectra that it cuts.
+
+    Args:
+        spectra: as the synchronisation to the strongest arrival cuts them.
+    """
+    ratio = _peak_to_floor(_mean(spectra[sync.channel], sync), grid)
+    onsets = _onsets(sync, spectra[sync.channel], n_samples, grid, search=True)
+    sync = _new_columns(replace(sync, peak_to_floor=ratio), onsets, n_samples, grid)
+    return sync, _cut(sync, signal, n_samples, grid)
+
+
+def _mended(
+    sync: Synchronisation, spectra: np.ndarray, signal: np.ndarray, n_samples: int, grid: PeriodGrid
+) -> tuple[Synchronisation, np.ndarray] | None:
+    """Return the same with jumps undone and silent periods filled in; None where there are none."""
+    even = replace(sync, wander_samples=np.zeros(0))
+    channel = signal[sync.channel, None]
+
+    def cut(numbers: np.ndarray, moved: np.ndarray) -> np.ndarray:
+        starts = even.starts_sample[numbers] + moved
+        return fft.fft(undo_drift(frame_spectra(channel, starts, grid), even.drift_ppm, grid))[0]
+
+    track = follow(spectra[sync.channel], cut, grid)
+    if track is None:
+        return None
+    period = sync.samples_per_period
+    drift_ppm = sync.drift_ppm + 1e6 * track.step_samples / period
+    step = period * (1 + 1e-6 * drift_ppm)
+    start = even.starts_sample[0] + track.moved_samples[0]
+    behind = np.flatnonzero(np.diff(track.moved_samples)) + 1
+    jumps = tuple(
+        Jump(start + step * (column - 0.25), float(np.diff(track.moved_samples)[column - 1])) for column in behind
+    )
+    first = int(np.floor(start / step))
+    sync = replace(even, start_sample=start - first * step, first_period=first, drift_ppm=drift_ppm, jumps=jumps)
+    spectra = _cut(sync, signal, n_samples, grid)
+    sync = replace(sync, spoilt=tuple(spoilt_periods(spectra[sync.channel], sync.behind_jumps, grid).tolist()))
+    sync, spectra = _refined(sync, spectra, signal, n_samples, grid)
+    spoilt = spoilt_periods(spectra[sync.channel], sync.behind_jumps, grid)
+    return replace(sync, spoilt=tuple(spoilt.tolist())), completed(spectra, spoilt)
 
 
 def _found(signal: np.ndarray, n_samples: int, grid: PeriodGrid) -> Synchronisation:

@@ -7,6 +7,7 @@ from mien.probe import PureTones
 from mien.recording import Recording
 from mien.sensing.doppler import LEAST_TONE_TO_FLOOR
 from mien.sensing.echoes import Echoes
+from mien.sensing.seams import completed
 
 BESIDE_HZ = 250.0
 """So far below a tone its surroundings are measured: outside the window's main lobe, inside a composite's guard."""
@@ -35,14 +36,15 @@ def tone_envelopes(recording: Recording, tones: PureTones, echoes: Echoes) -> np
     found = _amplitudes(recording, tones_hz, echoes)
     channel = echoes.sync.channel
     floor = np.median(np.abs(beside[channel]), axis=0)
-    ratio = np.abs(found[channel].mean(axis=0)) / np.maximum(floor, np.finfo(float).tiny)
+    whole = np.delete(found[channel], echoes.sync.spoilt, axis=0)
+    ratio = np.abs(whole.mean(axis=0)) / np.maximum(floor, np.finfo(float).tiny)
     if (ratio < LEAST_TONE_TO_FLOOR).any():
         weakest = int(np.argmin(ratio))
         raise ProbeNotFound(
             f"no tone at {tones_hz[weakest]:g} Hz: it is {ratio[weakest]:.1f} times what lies beside it, "
             f"{LEAST_TONE_TO_FLOOR:g} are needed; play the tone louder or state the probe that was played"
         )
-    return found / echoes.direct_amplitude
+    return completed(found, echoes.sync.spoilt) / echoes.direct_amplitude
 
 
 def _amplitudes(recording: Recording, tones_hz: np.ndarray, echoes: Echoes) -> np.ndarray:

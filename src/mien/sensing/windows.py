@@ -8,8 +8,9 @@ import numpy as np
 from mien.errors import RecordingError
 from mien.labels import UNKNOWN
 from mien.recording import Recording
-from mien.sensing.echoes import Echoes
+from mien.sensing.echoes import Echoes, quality_of_echoes
 from mien.sensing.features import Axis, Features
+from mien.sensing.quality import words_of
 from mien.sensing.range_gate import RangeGate
 
 
@@ -22,11 +23,15 @@ class Windows:
     first: np.ndarray
 
 
-def windows_of(n_periods: int, period_s: float, window_s: float, hop_s: float, from_s: float = 0.0) -> Windows:
+def windows_of(
+    n_periods: int, period_s: float, window_s: float, hop_s: float, from_s: float = 0.0, first_heard: int = 0
+) -> Windows:
     """Return the windows that fit into a take, in whole periods (lengths are rounded to them, at least one).
 
     Args:
         from_s: where the first window starts, rounded up to whole periods.
+        first_heard: the first period in which the probe is heard: windows begin there, or as much after it, where one
+            then fits.
 
     Raises:
         RecordingError: the take is shorter than one window after `from_s`.
@@ -47,6 +52,8 @@ def windows_of(n_periods: int, period_s: float, window_s: float, hop_s: float, f
             f"the recording holds {max(n_periods - begin, 0)} periods of {period_s:g} s{left_out}, a window of "
             f"{window_s:g} s needs {n_window}; record at least {begin * period_s + window_s:g} s{shorter}"
         )
+    if n_periods >= begin + first_heard + n_window:
+        begin += first_heard
     return Windows(n_window, hop, np.arange(begin, n_periods - n_window + 1, hop))
 
 
@@ -87,11 +94,17 @@ def check_word(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def window_features(
-    values: np.ndarray, axes: tuple[Axis, ...], front_end: Any, echoes: Echoes, windows: Windows
+    values: np.ndarray, axes: tuple[Axis, ...], front_end: Any, echoes: Echoes, windows: Windows, gate: RangeGate
 ) -> Features:
-    """Return windows as Features: `row` all zero, each starting with its first period (never before the take)."""
+    """Return windows as Features: `row` all zero, each starting with its first period (never before the take).
+
+    Args:
+        gate: of the front end, within which the echoes' quality is judged.
+    """
     start_s = np.maximum(echoes.period_start_s[windows.first], 0.0)
-    return Features(values, axes, front_end, np.zeros(len(values), dtype=np.int64), start_s)
+    broken = echoes.sync.holds_seam(windows.first, windows.n_periods)
+    quality = words_of(quality_of_echoes(echoes, gate))
+    return Features(values, axes, front_end, np.zeros(len(values), dtype=np.int64), start_s, broken, quality)
 
 
 def level_of(values: np.ndarray) -> np.ndarray:
