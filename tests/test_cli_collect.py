@@ -88,7 +88,11 @@ def test_audible_sound_is_kept_only_where_it_is_said(mien_):
 
 def test_forgetting(mien_):
     mien_("study", "--protocol", "rules.toml", "--hands-free")
+    for typed in ("no\n", "\n", ""):
+        code, _, err = mien_("study", "--forget", "001", typed=typed)
+        assert code == 1 and "nothing of subject 001 was deleted" in err and len(load_study("study")) == 3
     code, _, err = mien_("study", "--forget", "001")
+    assert "3 takes and 7 files of subject 001 would be deleted" in " ".join(err.split())
     assert code == 0 and "subject 001 is forgotten, with 3 takes" in err
     assert not list(Path("study").rglob("*sub-001*")) and len(load_study("study")) == 0
     code, _, err = mien_("study", "--forget", "001")

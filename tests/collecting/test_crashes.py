@@ -78,7 +78,9 @@ def check_after(study, before, after):
         n_rows = len(load_study(study))
         assert collection.progress.n_stored == n_rows == collection.next_prompt().number - 1
         assert n_rows >= len(after) - 2
-    assert [fault for fault in check_study(study, progress=False) if "holds no take" not in fault.message] == []
+    # A sound whose row did not come any more is set aside, whole.
+    left = [fault for fault in check_study(study, progress=False) if "holds no take" not in fault.message]
+    assert [fault for fault in left if fault.path != "unlisted"] == []
 
 
 def kill_often(folder, n_kills, seed):

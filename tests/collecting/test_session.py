@@ -8,6 +8,7 @@ from plays import QUICK, recording, silence
 
 from mien.collecting.protocol import Protocol
 from mien.collecting.session import Collection
+from mien.datasets.adopt import adopt
 from mien.datasets.check import check_study
 from mien.datasets.forget import forget
 from mien.datasets.study import load_study
@@ -209,7 +210,7 @@ def test_samples_that_cannot_be_stored_are_refused(study):
     assert len(load_study(study)) == 2 and faults(study) == []
 
 
-def test_what_a_crash_leaves_is_removed_at_resuming(study):
+def test_what_a_crash_leaves_is_set_aside_at_resuming_and_half_a_file_removed(study, capsys):
     with begin(study) as collection:
         collect(collection, 2)
     folder = study / "sub-001/ses-01"
@@ -217,10 +218,112 @@ def test_what_a_crash_leaves_is_removed_at_resuming(study):
     (study / "takes.tsv").write_text("".join(rows[:-1]) + rows[-1][:20])
     (folder / ".sub-001_ses-01_take-0003_echo-abcdefgh.tmp.flac").write_bytes(b"half")
     (folder / "sub-001_ses-01_take-0003_landmarks.npz").write_bytes(b"orphan")
+    sound = (folder / "sub-001_ses-01_take-0002_echo.flac").read_bytes()
     with begin(study, resume=True) as again:
         assert again.next_prompt().number == 2 and len(list(folder.iterdir())) == 3
-        collect(again)
-    assert len(load_study(study)) == 10 and faults(study) == []
+        assert "3 files that takes.tsv does not list were moved aside" in " ".join(capsys.readouterr().err.split())
+        collect(again, seed=50)
+    assert len(load_study(study)) == 10
+    assert faults(study) == [
+        "warning: unlisted: holds 1 recordings that were set aside; `mien check --adopt` brings them back"
+    ]
+    aside = study / "unlisted/sub-001/ses-01"
+    assert (aside / "sub-001_ses-01_take-0002_echo.flac").read_bytes() == sound
+    assert (aside / "sub-001_ses-01_take-0003_landmarks.npz").read_bytes() == b"orphan"
+
+
+def without_rows(study, subject):
+    """Put an older copy of the table back, in which a subject was not yet."""
+    table = study / "takes.tsv"
+    kept = [line for line in table.read_text().splitlines(keepends=True) if not line.startswith(f"{subject}\t")]
+    table.write_text("".join(kept))
+
+
+@pytest.fixture
+def two(study):
+    for number, subject in enumerate(("001", "002")):
+        with begin(study, subject) as collection:
+            collect(collection, 3, seed=100 * number)
+    return study
+
+
+def sounds(study):
+    return {path.read_bytes() for path in study.rglob("*.flac")}
+
+
+def test_an_older_table_put_back_costs_no_recording_and_adopting_brings_all_back(two):
+    before, rows = sounds(two), sorted((two / "takes.tsv").read_text().splitlines())
+    without_rows(two, "002")
+    with begin(two, "002", resume=True) as again:
+        assert again.next_prompt().number == 1
+    assert sounds(two) == before and not list((two / "sub-002").rglob("*.flac"))
+    made = adopt(two)
+    assert len(made.entered) == 3 and made.left == {}
+    assert sorted((two / "takes.tsv").read_text().splitlines()) == rows and faults(two) == []
+    assert not (two / "unlisted").exists()
+    with begin(two, "002", resume=True) as again:
+        assert again.next_prompt().number == 4
+
+
+def test_what_was_recorded_again_meanwhile_stays_beside_what_is_adopted(two):
+    before = sounds(two)
+    without_rows(two, "002")
+    with begin(two, "002", resume=True) as again:
+        collect(again, 2, seed=300)
+    made = adopt(two)
+    assert sorted(made.entered.values()) == [
+        f"subject 002, session 01, take {take}" for take in ("0001-2", "0002-2", "0003")
+    ]
+    assert before < sounds(two) and len(load_study(two)) == 8 and faults(two) == []
+
+
+@pytest.mark.parametrize("word", ["2", "02", "2.0", "002 "])
+def test_a_spreadsheet_s_table_costs_no_recording(two, word):
+    table = two / "takes.tsv"
+    table.write_text(table.read_text().replace("\n002\t", f"\n{word}\t"))
+    before = {path: path.read_bytes() for path in two.rglob("*") if path.is_file()}
+    with pytest.raises(StudyError, match=r"spellings of one subject|no longer those"):
+        Collection(two, None, "002", resume=True)
+    assert {path: path.read_bytes() for path in two.rglob("*") if path.is_file()} == before
+
+
+def test_a_session_whose_rows_are_gone_is_not_begun_anew(two):
+    without_rows(two, "002")
+    with pytest.raises(StudyError, match="was begun before; --resume"):
+        Collection(two, QUICK, "002")
+
+
+@pytest.mark.parametrize("rows_are_gone", [False, True])
+def test_a_subject_typed_otherwise_is_not_somebody_new(two, rows_are_gone):
+    if rows_are_gone:
+        without_rows(two, "002")
+    with pytest.raises(StudyError, match="has subject '002', and '2' is the same in another spelling; use the first"):
+        Collection(two, QUICK, "2")
+    with pytest.raises(StudyError, match="has session '01', and '1' is the same in another spelling"):
+        Collection(two, QUICK, "002", session="1")
+
+
+def test_a_file_that_came_meanwhile_is_not_written_over(study):
+    with begin(study) as collection:
+        collect(collection, 1)
+        there = study / "sub-001/ses-01/sub-001_ses-01_take-0002_echo.flac"
+        for name, content in ((there, b"theirs"), (there.with_name("sub-001_ses-01_take-0002_landmarks.npz"), b"too")):
+            name.write_bytes(content)
+        collection.store(
+            collection.next_prompt(), recording(5), landmarks=Landmarks(np.zeros(1), np.zeros((1, 468, 3)), (1, 1))
+        )
+    aside = {path.read_bytes() for path in (study / "unlisted").rglob("*") if path.is_file()}
+    assert aside == {b"theirs", b"too"} and len(load_study(study)) == 2
+
+
+def test_agreeing_to_more_keeps_what_was_agreed_to_before(study):
+    with begin(study) as collection:
+        collect(collection, 1)
+        first = collection._record.consent
+    with begin(study, resume=True, camera="landmarks") as again:
+        assert again._record.consents_before == [first] and again._record.consent != first
+    with begin(study, resume=True, camera="landmarks") as again:
+        assert again.consented and again._record.consents_before == [first]
 
 
 def test_forgetting_leaves_nothing_of_a_person(study):

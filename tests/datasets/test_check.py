@@ -147,7 +147,10 @@ WARNINGS = {
         lambda path: shutil.copy(sound(path, 0), path / "more.flac"),
         "more.flac: is a sound that takes.tsv does not",
     ),
-    "leftover": (lambda path: (path / ".a-abcd1234.tmp.flac").write_bytes(b""), "temporary file of a writer"),
+    "leftover": (
+        lambda path: (path / ".sub-1_ses-1_take-1_echo-abcd1234.tmp.flac").write_bytes(b""),
+        "temporary file of a writer",
+    ),
     "torn": (lambda path: (path / "takes.tsv").open("a").write("001\t0"), "the last line breaks off"),
     "stated": (lambda path: edit(path / "takes.tsv", "\tok\t", "\tdrift\t"), "is stated to be drift"),
 }

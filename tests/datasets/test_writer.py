@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,12 +16,14 @@ import pytest
 from small_study import PROBE, echo
 
 from mien.datasets.check import check_study
-from mien.datasets.forget import forget
+from mien.datasets.forget import belongings, forget
+from mien.datasets.simulated import simulate_study
 from mien.datasets.study import load_study
 from mien.datasets.writer import StudyWriter
 from mien.errors import ProbeError, ProbeMismatch, StorageError, StudyError
 from mien.probe import Chirp, PureTones
 from mien.recording import Recording
+from mien.simulate.options import SimulationOptions
 
 SMALL = dict(name="small", origin="simulated", probe=PROBE, generator={"level": "none"})
 
@@ -122,6 +125,7 @@ def test_a_person_entered_again_is_replaced(study_path):
         writer.add_participant("001", sex="x", glasses="no")
     table = load_study(study_path).table
     assert list(table["sex"]) == ["x"] * 3 + ["m"] * 3 and list(table["glasses"])[3:] == ["n/a"] * 3
+    assert table["age"].tolist()[:3] == [30.0] * 3, "what is not said again stays known"
 
 
 @pytest.mark.parametrize("word", ["", "a/b", "../x", "a b", "a\tb", ".", "é", "x" * 65, "a_b", None, 1])
@@ -369,6 +373,126 @@ def test_forgetting_ends_where_it_would_take_another_persons_take(study_path):
     with pytest.raises(StudyError, match="of another"):
         forget(study_path, "001")
     assert contents(study_path) == before
+
+
+def respell(path, old, new, name="takes.tsv", n_rows=1):
+    table = path / name
+    table.write_text(table.read_text().replace(f"\n{old}\t", f"\n{new}\t", n_rows))
+
+
+def test_forgetting_leaves_nothing_of_other_spellings_copies_and_what_was_set_aside(study_path):
+    respell(study_path, "001", "1")
+    respell(study_path, "001", "\uff11", "participants.tsv")
+    shutil.copy(study_path / "takes.tsv", study_path / "takes.mended.tsv")
+    for place in ("unlisted/sub-1/ses-01", "unlisted/2/sub-01/ses-01", "elsewhere"):
+        (study_path / place).mkdir(parents=True)
+        (study_path / place / "sub-01_ses-01_take-0009_video.mp4").write_bytes(b"a film of 001")
+    shutil.copy(sorted(study_path.rglob("sub-001*.flac"))[0], study_path / "more.flac")
+    shutil.copy(sorted(study_path.rglob("sub-001*_echo.json"))[0], study_path / "more.json")
+    sidecar = json.loads((study_path / "more.json").read_text()) | {"facts": {"subject": "001"}}
+    (study_path / "more.json").write_text(json.dumps(sidecar))
+    others = {name: content for name, content in contents(study_path).items() if name.startswith("sub-002")}
+    found = belongings(study_path, "01")
+    assert found.spellings == ("1", "001", "\uff11", "01") and found.n_takes == 3
+    assert forget(study_path, "01") == 3
+    left = contents(study_path)
+    assert {name for name in left if not name.startswith("sub-002")} == {
+        "study.json",
+        "takes.tsv",
+        "participants.tsv",
+        "takes.mended.tsv",
+    }
+    assert {name: content for name, content in left.items() if name.startswith("sub-002")} == others
+    for name in ("takes.tsv", "participants.tsv", "takes.mended.tsv"):
+        assert {line.split("\t")[0] for line in left[name].decode().splitlines()} == {"subject", "002"}
+
+
+def test_forgetting_ends_where_another_persons_take_lies_in_the_folder(study_path):
+    takes = study_path / "takes.tsv"
+    name = "sub-002_ses-01_take-0001_echo.flac"
+    shutil.move(study_path / "sub-002/ses-01" / name, study_path / "sub-001" / name)
+    takes.write_text(takes.read_text().replace(f"sub-002/ses-01/{name}", f"sub-001/{name}"))
+    before = contents(study_path)
+    with pytest.raises(StudyError, match="is a take of another"):
+        forget(study_path, "001")
+    assert contents(study_path) == before
+
+
+def test_removing_a_take_leaves_others_whose_names_begin_alike(study_path):
+    takes = study_path / "takes.tsv"
+    (study_path / "flat").mkdir()
+    for name in ("a_echo.flac", "a_echo.json", "a_video.mp4", "a_2_echo.flac", "a_b.flac", "a[b]_echo.flac"):
+        (study_path / "flat" / name).write_bytes(name.encode())
+    text = takes.read_text()
+    for take, name in (("1", "a"), ("2", "a[b]")):
+        text = text.replace(f"sub-001/ses-01/sub-001_ses-01_take-000{take}_echo.flac", f"flat/{name}_echo.flac")
+    text = text.replace("sub-002/ses-01/sub-002_ses-01_take-0001_echo.flac", "flat/a_2_echo.flac")
+    takes.write_text(text.replace("sub-002/ses-01/sub-002_ses-01_take-0002_echo.flac", "flat/a_b.flac"))
+    forget(study_path, "001")
+    assert {entry.name for entry in (study_path / "flat").iterdir()} == {"a_2_echo.flac", "a_b.flac"}
+
+
+def test_simulating_on_a_table_that_lost_its_zeros_does_not_double_it(tmp_path):
+    options = SimulationOptions(n_subjects=2, level="easy", n_takes=1, duration_s=0.5, places=("office",))
+    study = simulate_study(tmp_path / "study", options, progress=False)
+    before, table = contents(study), study / "takes.tsv"
+    whole = table.read_text()
+    plain = [re.sub(r"^0*(\d+)\t0*(\d+)\t0*(\d+)", r"\1\t\2\t\3", line) for line in whole.splitlines()]
+    table.write_text("".join(f"{line}\n" for line in plain))
+    with pytest.raises(StudyError, match=r"'1' and '001' are spellings of one subject.*--repair"):
+        simulate_study(study, options, resume=True, progress=False)
+    people = study / "participants.tsv"
+    people.write_text(people.read_text().replace("\n00", "\n"))
+    with pytest.raises(StudyError, match=r"no longer those.*stored as subject 001, session 01, take 0001.*--repair"):
+        simulate_study(study, options, resume=True, progress=False)
+    elsewhere = [re.sub(r"sub-(\d+)/ses-01/sub-\d+_ses-01_take-(\d+)_echo", r"s\1-\2", line) for line in plain]
+    table.write_text("".join(f"{line}\n" for line in elsewhere))
+    with pytest.raises(StudyError, match=r"has subject '1', and '001' is the same in another spelling"):
+        simulate_study(study, options, resume=True, progress=False)
+    assert len(table.read_text().splitlines()) == len(whole.splitlines())
+    assert {name: content for name, content in contents(study).items() if "sub-" in name} == {
+        name: content for name, content in before.items() if "sub-" in name
+    }
+
+
+def test_a_sound_without_a_row_is_not_written_over_by_another(study_path):
+    orphan = study_path / "sub-001/ses-09/sub-001_ses-09_take-0001_echo.flac"
+    orphan.parent.mkdir()
+    orphan.write_bytes(b"somebody's only recording")
+    with StudyWriter(study_path, **SMALL, resume=True) as writer:
+        writer.add_take(echo(3), "001", "09", "0001", "fear")
+    assert (study_path / "unlisted" / orphan.relative_to(study_path)).read_bytes() == b"somebody's only recording"
+    with StudyWriter(study_path, **SMALL, resume=True) as writer:
+        orphan = orphan.with_name("sub-001_ses-09_take-0002_echo.flac")
+        shutil.copy(study_path / "unlisted/sub-001/ses-09/sub-001_ses-09_take-0001_echo.flac", orphan)
+        writer.set_aside([orphan])
+        orphan.write_bytes(b"another")
+        writer.set_aside([orphan])
+    aside = sorted(path.read_bytes() for path in (study_path / "unlisted").rglob("*take-0002*"))
+    assert aside == [b"another", b"somebody's only recording"]
+
+
+def test_a_path_that_another_row_has_is_not_written_over(study_path):
+    takes = study_path / "takes.tsv"
+    takes.write_text(takes.read_text().replace("\n001\t01\t0003", "\n003\t01\t0003"))
+    before = contents(study_path)
+    with StudyWriter(study_path, **SMALL, resume=True) as writer:
+        with pytest.raises(StudyError, match="is another take's by takes.tsv"):
+            writer.add_take(echo(3), "001", "01", "0003", "fear")
+    assert contents(study_path) == before
+
+
+@pytest.mark.parametrize("name", [".notes-20240101.tmp.flac", ".a-abcd1234.tmp.flac", ".takes-backup1.tmp", "x.tmp"])
+def test_a_temporary_file_of_somebody_else_stays(study_path, name):
+    (study_path / name).write_bytes(b"mine")
+    StudyWriter(study_path, **SMALL, resume=True).close()
+    assert (study_path / name).read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("word", ["Happy", "happiness ", "NaN", "None", "N/A"])
+def test_another_spelling_of_an_expression_is_not_written(study_path, word):
+    with StudyWriter(study_path, **SMALL, resume=True) as writer, pytest.raises(StudyError, match="expression"):
+        writer.add_take(echo(3), "001", "09", "0001", word)
 
 
 def test_a_clipped_take_says_so_in_the_table(study_path):

@@ -47,7 +47,8 @@ def collect(
         bool, typer.Option("--hands-free", help="Go on after ten seconds where a key is waited for.")
     ] = False,
     forget: Annotated[
-        str | None, typer.Option("--forget", metavar="SUBJECT", help="Remove a person whole, and do nothing else.")
+        str | None,
+        typer.Option("--forget", metavar="SUBJECT", help="Remove a person whole, after asking, and do nothing else."),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The random order follows from it; 0.")] = None,
     resume: Resume = False,
@@ -157,8 +158,18 @@ def _facts(texts: list[str]) -> dict[str, Any]:
 
 
 def _forget(study: Path, subject: str, as_json: bool) -> None:
-    from mien.datasets.forget import forget
+    """Remove a person, after asking: it is the one command that deletes recordings."""
+    from mien.collecting.keys import Keys
+    from mien.datasets.forget import belongings, forget
 
+    theirs = belongings(study, subject)
+    named = " and ".join(theirs.spellings) or subject
+    say(
+        f"{study}: {theirs.n_takes} takes and {theirs.n_files} files of subject {named} would be deleted for good, "
+        "with all that is known of them.\nType yes to delete them, anything else to stop:"
+    )
+    if Keys().line().lower() not in AGREED:
+        raise StudyError(f"not agreed to: nothing of subject {subject} was deleted")
     n_takes = forget(study, subject)
     print_json({"path": str(study), "forgotten": subject, "takes": n_takes}) if as_json else say(
         f"{study}: subject {subject} is forgotten, with {n_takes} takes"

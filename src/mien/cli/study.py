@@ -121,14 +121,24 @@ def import_(
 def check(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A study's folder, or one recording.")],
     jobs: Jobs = 2,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="First enter recordings that takes.tsv does not list, from unlisted/ too.")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Write a mended copy beside a table that a spreadsheet changed.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Name every fault of a study or a recording; change nothing. Exits 1 when there is an error.
+    """Name every fault of a study or a recording; change nothing unless asked to. Exits 1 when there is an error.
 
     Example: mien check study
     """
     from mien.datasets.check import check_path
 
+    if adopt:
+        _adopt(path)
+    if repair:
+        _repair(path)
     faults = check_path(path, n_jobs=jobs)
     if as_json:
         print_json([{"severity": f.severity, "path": str(f.path), "message": f.message} for f in faults])
@@ -139,3 +149,24 @@ def check(
     say(f"{path}: {n_errors} errors, {len(faults) - n_errors} warnings")
     if n_errors:
         raise typer.Exit(1)
+
+
+def _adopt(path: Path) -> None:
+    from mien.datasets.adopt import adopt
+
+    made = adopt(path)
+    for name, take in made.entered.items():
+        say(f"{name} is entered as {take}")
+    for name, why in made.left.items():
+        say(f"{name} is left where it is: it {why}")
+    say(f"{path}: {len(made.entered)} recordings entered, {len(made.left)} left")
+
+
+def _repair(path: Path) -> None:
+    from mien.datasets.repair import repair
+
+    copies = repair(path)
+    for table, copy in copies.items():
+        say(f"{copy} is {table.name} as it should be: look through it, then put it in the place of {table.name}")
+    if not copies:
+        say(f"{path}: nothing in its tables can be mended with certainty")

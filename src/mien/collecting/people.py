@@ -4,8 +4,10 @@ from pathlib import Path
 
 from mien.collecting.plan import number_and_version
 from mien.collecting.record import read_record
+from mien.datasets.folder import UNLISTED
 from mien.datasets.study import STUDY_FILE, TAKES_FILE, read_participants
 from mien.datasets.tables import REQUIRED, read_table
+from mien.identifiers import normal
 
 
 def next_subject(study: Path | str) -> str:
@@ -18,15 +20,24 @@ def next_subject(study: Path | str) -> str:
         >>> next_subject("no such study")
         '001'
     """
+    plain = map(normal, known_subjects(study))
+    numbers = [int(subject) for subject in plain if subject.isascii() and subject.isdigit() and len(subject) < 19]
+    return f"{max(numbers, default=0) + 1:03d}"
+
+
+def known_subjects(study: Path | str) -> list[str]:
+    """Return every subject that a study has in its tables or as a folder, of recordings set aside too.
+
+    Raises:
+        StudyError: the study's tables cannot be read.
+    """
     study = Path(study)
     if not (study / STUDY_FILE).exists():
-        return "001"
+        return []
     people = read_participants(study)
-    known = {row["subject"] for row in people.rows} if people else set()
-    known |= {row["subject"] for row in read_table(study / TAKES_FILE, REQUIRED).rows}
-    known |= {folder.name.removeprefix("sub-") for folder in study.glob("sub-*")}
-    numbers = [int(subject) for subject in known if subject.isascii() and subject.isdigit()]
-    return f"{max(numbers, default=0) + 1:03d}"
+    rows = [*read_table(study / TAKES_FILE, REQUIRED).rows, *(people.rows if people else ())]
+    folders = [folder for pattern in ("", f"{UNLISTED}/", f"{UNLISTED}/*/") for folder in study.glob(f"{pattern}sub-*")]
+    return list(dict.fromkeys([row["subject"] for row in rows] + [each.name.removeprefix("sub-") for each in folders]))
 
 
 def unfinished(study: Path | str) -> list[tuple[str, str]]:

@@ -34,6 +34,8 @@ class Consent(BaseModel):
 class SessionRecord(BaseModel):
     """A session's file, in the person's own folder, so that forgetting them removes it too.
 
+    What was agreed to for earlier takes, in other words, stands in `consents_before`.
+
     The order of takes is kept itself, not only its seed: it stays the same whatever later versions make of a seed.
     """
 
@@ -45,6 +47,7 @@ class SessionRecord(BaseModel):
     seed: int
     protocol: dict[str, Any]
     consent: Consent | None = None
+    consents_before: list[Consent] = Field(default_factory=list, max_length=MOST_TAKES)
     plan: list[Row] = Field(max_length=MOST_TAKES)
     skipped: list[int] = Field(default_factory=list)
 

@@ -12,10 +12,12 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from mien.collecting.outcome import Outcome, judged, remedy
+from mien.collecting.people import known_subjects
 from mien.collecting.plan import Agenda, Progress, Prompt, number_and_version, take_name
 from mien.collecting.protocol import Protocol
 from mien.collecting.record import SessionRecord, new_record, read_record, record_path, write_record
 from mien.datasets.folder import LOCK_FILE, check_identifiers, lock, take_stem
+from mien.datasets.identity import refuse_other_spelling
 from mien.datasets.study import STUDY_FILE, read_header
 from mien.datasets.writer import StudyWriter
 from mien.errors import DeviceError, RecordingError, StudyError
@@ -48,8 +50,8 @@ class Collection:
         now: tells the time that is written down.
 
     Raises:
-        StudyError: an identifier that cannot be, a session begun before without `resume` or begun otherwise, a study
-            that is no collected one or that another process is writing.
+        StudyError: an identifier that cannot be, or is known in another spelling, a session begun before without
+            `resume` or begun otherwise, a study that is no collected one or that another process is writing.
         ProbeError: the probe begins too low for speech to be removed.
         StorageError: the disk cannot take it.
     """
@@ -80,6 +82,7 @@ class Collection:
         self.protocol = read_record(self._path, protocol, seed)[1] if resumes else protocol or Protocol()
         self._writer = self._open(keep_audible)
         try:
+            self._refuse_other_spelling()
             takes = self._takes(resumes)
             if resumes:
                 self._record, _ = read_record(self._path, protocol, seed)
@@ -109,8 +112,15 @@ class Collection:
                 )
         return StudyWriter(self.study, name, "collected", self.protocol.emitted, resume=True, keep_audible=keep_audible)
 
+    def _refuse_other_spelling(self) -> None:
+        # A folder speaks for a person whose rows are gone: they must not come back as somebody else.
+        refuse_other_spelling("subject", self.subject, known_subjects(self.study), self.study)
+        begun = [folder.name.removeprefix("ses-") for folder in self._path.parent.parent.glob("ses-*")]
+        refuse_other_spelling("session", self.session, begun, f"{self.study}, subject {self.subject},")
+        self._writer.refuse_other_spelling(self.subject, self.session)
+
     def _takes(self, resumes: bool) -> set[str]:
-        """Return the session's takes in the study, and remove files that no row speaks of."""
+        """Return the session's takes in the study, and move files that no row speaks of aside."""
         takes = {take for subject, session, take in self._writer.done if (subject, session) == self._key}
         begun = self._path.exists()
         if takes and not begun:
@@ -118,18 +128,22 @@ class Collection:
                 f"{self.study} holds takes of subject {self.subject}, session {self.session} already, and "
                 f"{self._path.name} does not say how they were collected; choose another --session"
             )
+        strays = self._strays(takes)
         # A session of which nothing came, since no device was found for example, may begin otherwise.
-        if begun and not resumes and (takes or read_record(self._path, None, None)[0].skipped):
+        if begun and not resumes and (takes or strays or read_record(self._path, None, None)[0].skipped):
             raise StudyError(
                 f"session {self.session} of subject {self.subject} in {self.study} was begun before; --resume goes on "
                 "with it, --session makes another"
             )
-        if begun:
-            # A crash after the sound and before its row leaves a sound that would belong to nobody.
-            for entry in self._path.parent.glob("*_take-*_*"):
-                if entry.name.split("_take-")[1].split("_")[0] not in takes:
-                    entry.unlink(missing_ok=True)
+        self._writer.set_aside(strays)
         return takes
+
+    def _strays(self, takes: set[str]) -> list[Path]:
+        """Return files of takes that the table does not have: a crash before a row leaves some, a lost table all."""
+        entries = sorted(self._path.parent.glob("*_take-*_*"))
+        strays = [entry for entry in entries if entry.name.split("_take-")[1].split("_")[0] not in takes]
+        listed = self._writer.listed if strays else None
+        return [entry for entry in strays if listed is not None and entry not in listed]
 
     @property
     def _key(self) -> tuple[str, str]:
@@ -158,7 +172,8 @@ class Collection:
         if self._about or self.subject not in self._writer.subjects:
             self._writer.add_participant(self.subject, **self._about)
         consent = {"text": self.consent_text, "accepted": at or self._now()}
-        self._update(consent=consent)
+        before = [*self._record.consents_before, *([self._record.consent] if self._record.consent else [])]
+        self._update(consent=consent, consents_before=[each.model_dump() for each in before])
 
     def _update(self, **values: Any) -> None:
         record = SessionRecord.model_validate(self._record.model_dump() | values)
@@ -276,6 +291,7 @@ class Collection:
     def _beside(self, take: str, landmarks: Landmarks | None, video: Path | None) -> Iterator[None]:
         """Write what a camera saw of a take before its row is entered, and remove it where that fails."""
         stem = take_stem(*self._key, take)
+        self._writer.make_room(*self._key, take)
         points, film = (self.study / f"{stem}_{name}" for name in ("landmarks.npz", "video.mp4"))
         try:
             if landmarks is not None:

@@ -2,14 +2,15 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from joblib import Parallel, delayed
 
 from mien.datasets.check_sound import SoundCheck, check_sound
-from mien.datasets.folder import is_leftover
+from mien.datasets.folder import UNLISTED, is_leftover, listed_files
 from mien.datasets.identity import faults_of_spellings
+from mien.datasets.spreadsheet import diagnose
 from mien.datasets.study import (
     PARTICIPANTS_FILE,
     STUDY_FILE,
@@ -61,9 +62,12 @@ def check_study(
         return [_fault("error", STUDY_FILE, error, path)]
     faults = _faults_of_header(header)
     try:
-        takes = read_table(path / TAKES_FILE, REQUIRED)
+        takes, found = _table(path / TAKES_FILE, REQUIRED)
     except MienError as error:
         return [*faults, _fault("error", TAKES_FILE, error, path)]
+    faults += found
+    if takes is None:
+        return faults
     if takes.torn is not None:
         faults.append(Fault("warning", TAKES_FILE, _one_line(note_of_torn(takes))))
     if not takes.rows:
@@ -78,6 +82,28 @@ def check_study(
     if header.media == "relative":
         faults += first_faults(_unlisted(path, takes), "files")
     return faults
+
+
+def _table(path: Path, required: Sequence[str]) -> tuple[Table | None, list[Fault]]:
+    """Return a table without what a spreadsheet did to it, which is told; None where nothing can be read of it.
+
+    Raises:
+        StudyError: it cannot be read, and no spreadsheet is to blame.
+    """
+    found = diagnose(path, required)
+    if not found.findings:
+        return read_table(path, required), []
+    return found.table, [Fault(_severity(path, required), path.name, _one_line(each)) for each in found.findings]
+
+
+def _severity(path: Path, required: Sequence[str]) -> str:
+    """Return how bad it is: an error where the table cannot be used as it stands."""
+    try:
+        table = read_table(path, required)
+    except StudyError:
+        return "error"
+    rows = faults_of_rows(table) if set(REQUIRED) <= set(table.columns) else []
+    return "error" if any(fault.severity == "error" for fault in rows) else "warning"
 
 
 def _faults_of_header(header: StudyHeader) -> list[Fault]:
@@ -101,6 +127,11 @@ def _media_root(path: Path, header: StudyHeader, media: Path | str | None) -> Pa
 
 def _faults_of_participants(path: Path, takes: Table) -> list[Fault]:
     try:
+        saved, found = (
+            _table(path / PARTICIPANTS_FILE, ("subject",)) if (path / PARTICIPANTS_FILE).exists() else (None, [])
+        )
+        if found:
+            return found + faults_of_spellings(takes, saved)
         people = read_participants(path)
     except MienError as error:
         return [_fault("error", PARTICIPANTS_FILE, error, path), *faults_of_spellings(takes, None)]
@@ -148,9 +179,8 @@ def _faults_of_sounds(listed: list[_Job], n_jobs: int, progress: bool) -> list[F
 
 
 def _unlisted(path: Path, takes: Table) -> list[Fault]:
-    # realpath, unlike Path.resolve, takes a link that leads to itself as it is.
-    listed = {os.path.realpath(path / row["path"]) for row in takes.rows if not problem_of_path(row["path"])}
-    faults = []
+    listed = listed_files(path / row["path"] for row in takes.rows if not problem_of_path(row["path"]))
+    faults, n_aside = [], 0
     try:
         entries = files_below(path, error=StudyError)
     except StudyError as error:
@@ -163,8 +193,15 @@ def _unlisted(path: Path, takes: Table) -> list[Fault]:
             faults.append(
                 Fault("warning", relative, "is a temporary file of a writer that was stopped; resuming removes it")
             )
-        elif entry.suffix.lower() in SOUND_ENDINGS and os.path.realpath(entry) not in listed:
-            faults.append(Fault("warning", relative, f"is a sound that {TAKES_FILE} does not list"))
+        elif entry.suffix.lower() in SOUND_ENDINGS and entry not in listed:
+            if relative.startswith(f"{UNLISTED}/"):
+                n_aside += 1
+            else:
+                message = f"is a sound that {TAKES_FILE} does not list; `mien check --adopt` enters it"
+                faults.append(Fault("warning", relative, message))
+    if n_aside:
+        message = f"holds {n_aside} recordings that were set aside; `mien check --adopt` brings them back"
+        faults.append(Fault("warning", UNLISTED, message))
     return faults
 
 

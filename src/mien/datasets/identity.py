@@ -1,7 +1,7 @@
 """Whose take is whose: one subject under two spellings, and identifiers that are no longer those of the files."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -38,11 +38,13 @@ def faults_of_spellings(takes: Table, people: Table | None) -> list[Fault]:
     for table in (takes, people):
         for number, row in enumerate(table.rows if table else (), start=2):
             lines.setdefault(row["subject"], f"{table.path.name} line {number}" if table else "")
+    changed = _faults_of_stored(takes)
+    hint = "; `mien check --repair` writes a mended copy" if changed else ""
     faults = []
     for words in spellings(lines):
         where = ", ".join(f"{word!r} in {lines[word]}" for word in words)
-        faults.append(Fault("error", takes.path.name, f"{two_spellings(words)} ({where})"))
-    return faults + _faults_of_stored(takes)
+        faults.append(Fault("error", takes.path.name, f"{two_spellings(words)} ({where}){hint}"))
+    return faults + changed
 
 
 def _faults_of_stored(takes: Table) -> list[Fault]:
@@ -72,16 +74,19 @@ def refuse_spellings(takes: Table, people: Table | None) -> None:
         raise StudyError(f"{takes.path}: {faults[0].message}")
 
 
-def refuse_other_spelling(identifier: str, known: Sequence[str], whose: str) -> None:
-    """Refuse an identifier that is a known one in another spelling.
+def refuse_other_spelling(kind: str, identifier: str, known: Iterable[str], study: object) -> None:
+    """Refuse an identifier that a study has in another spelling.
+
+    Args:
+        kind: "subject" or "session".
 
     Raises:
         StudyError: naming both.
     """
-    others = [other for other in known if other != identifier and normal(other) == normal(identifier)]
-    if others and identifier not in known:
+    others = [other for other in dict.fromkeys(known) if normal(other) == normal(identifier)]
+    if others and identifier not in others:
         raise StudyError(
-            f"{whose} has {others[0]!r}, and {identifier!r} is the same in another spelling; use the first"
+            f"{study} has {kind} {others[0]!r}, and {identifier!r} is the same in another spelling; use the first"
         )
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mien.datasets.identity import faults_of_spellings
+from mien.datasets.spreadsheet import read_study_table
 from mien.datasets.tables import (
     REQUIRED,
     Table,
@@ -22,7 +23,6 @@ from mien.datasets.tables import (
     faults_of_rows,
     notes_of_joined,
     problem_of_path,
-    read_table,
 )
 from mien.errors import StudyError
 from mien.files import read_json
@@ -205,7 +205,7 @@ def load_study(path: Path | str, media: Path | str | None = None) -> Study:
     """
     path = Path(path)
     header, probe = read_header(path)
-    takes = read_table(path / TAKES_FILE, REQUIRED)
+    takes = read_study_table(path / TAKES_FILE, REQUIRED)
     participants = read_participants(path)
     faults = faults_of_spellings(takes, participants) + faults_of_rows(takes)
     errors = [fault for fault in faults if fault.severity == "error"]
@@ -247,7 +247,7 @@ def read_participants(path: Path) -> Table | None:
     """
     if not os.path.lexists(path / PARTICIPANTS_FILE):
         return None
-    table = read_table(path / PARTICIPANTS_FILE, ("subject",))
+    table = read_study_table(path / PARTICIPANTS_FILE, ("subject",))
     counts = Counter(row["subject"] for row in table.rows)
     twice = sorted(subject for subject, number in counts.items() if number > 1)
     if twice:

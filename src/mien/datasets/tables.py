@@ -35,7 +35,7 @@ MOST_FAULTS = 1_000
 """Of one kind that are named each; a table of a million wrong lines is not a million lines in a terminal."""
 
 _QUANTITY = re.compile(r"AU\d{1,2}(_[LR])?|distance_m|neutral_until_s")
-_PERHAPS_QUANTITY = re.compile(r"age|n_.*|.*_(hz|s|m|m_s|db|rad|deg|c|ppm)")
+MAYBE_QUANTITY = re.compile(r"age|n_.*|.*_(hz|s|m|m_s|db|rad|deg|c|ppm)")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _NOBODY = ("", UNKNOWN, "nan", "none", "null", "<na>", "#n/a")
@@ -84,8 +84,13 @@ def read_table(path: Path, required: Sequence[str]) -> Table:
         StudyError: no such file, no header, a column missing or named twice, or a line of another number of cells
             (but for a last line without an end, which a crash leaves and which is set aside as `torn`).
     """
-    text = read_text(path, StudyError, LARGEST_BYTES).replace("\r\n", "\n")
-    _refuse_too_many(path, text)
+    return parse_table(read_text(path, StudyError, LARGEST_BYTES), path, required)
+
+
+def parse_table(text: str, path: Path, required: Sequence[str]) -> Table:
+    """Return the table that a text is; see `read_table`."""
+    text = text.replace("\r\n", "\n")
+    refuse_too_many_cells(path, text)
     lines = text.split("\n")
     ended = lines[-1] == ""
     lines = lines[:-1] if ended else lines
@@ -109,7 +114,7 @@ def read_table(path: Path, required: Sequence[str]) -> Table:
     return Table(Path(path), columns, tuple(rows), torn, ended)
 
 
-def _refuse_too_many(path: Path, text: str) -> None:
+def refuse_too_many_cells(path: Path, text: str) -> None:
     """Refuse a table whose cells would take a gigabyte, before they are taken apart."""
     n_columns = text.partition("\n")[0].count("\t") + 1
     n_cells = max(text.count("\n") * n_columns, text.count("\t"))
@@ -176,7 +181,7 @@ def as_frame(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> pd.Da
     frame = {}
     for name in columns:
         cells = [row.get(name, UNKNOWN) or UNKNOWN for row in rows]
-        if is_quantity(name) or (_PERHAPS_QUANTITY.fullmatch(name) and all(map(_is_number, cells))):
+        if is_quantity(name) or (MAYBE_QUANTITY.fullmatch(name) and all(map(_is_number, cells))):
             frame[name] = pd.Series([_number(name, cell) for cell in cells], dtype=np.float64)
         else:
             frame[name] = pd.Series(cells, dtype="str")

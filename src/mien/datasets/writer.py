@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -10,14 +10,21 @@ from typing import Any, Literal, Self
 
 from mien.datasets.folder import (
     LOCK_FILE,
+    Listed,
     check_identifiers,
+    drop_equal,
+    files_of_take,
     is_leftover,
+    listed_files,
     lock,
     remove_leftovers,
     remove_take_files,
+    set_aside,
     take_stem,
 )
 from mien.datasets.growing import GrowingTable
+from mien.datasets.identity import refuse_other_spelling, refuse_spellings
+from mien.datasets.spreadsheet import read_study_table
 from mien.datasets.study import (
     PARTICIPANTS_FILE,
     STUDY_FILE,
@@ -28,10 +35,11 @@ from mien.datasets.study import (
     read_header,
     read_participants,
 )
-from mien.datasets.tables import KEY, MASKS, REQUIRED, describe_key, format_cell, format_rows, is_quantity, read_table
+from mien.datasets.tables import KEY, MASKS, REQUIRED, describe_key, format_cell, format_rows, is_quantity
 from mien.errors import ProbeMismatch, StorageError, StudyError
 from mien.files import is_clutter, write_json, write_text
-from mien.labels import UNKNOWN
+from mien.identifiers import normal, normal_key
+from mien.labels import UNKNOWN, own_spelling, problem_of_expression
 from mien.probe import Probe, describe, probe_to_json
 from mien.progress import talk
 from mien.recording import Recording, high_pass_hz, write_recording
@@ -88,6 +96,14 @@ class StudyWriter:
             raise
         self.done = {tuple(row[name] for name in KEY) for row in self._takes.rows}
         """The takes that the study holds: (subject, session, take)."""
+        self._keys = {normal_key(row) for row in self._takes.rows}
+        self._paths = {row["path"] for row in self._takes.rows}
+        self._spelled: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for person in self._participants.rows:
+            self._note_spelling(person["subject"])
+        for row in self._takes.rows:
+            self._note_spelling(row["subject"])
+            self._note_spelling(row["subject"], row["session"])
 
     def _begin_or_resume(self, header: StudyHeader, resume: bool) -> tuple[GrowingTable, GrowingTable]:
         present = sorted(entry.name for entry in self.path.iterdir() if entry.name != LOCK_FILE)
@@ -118,16 +134,7 @@ class StudyWriter:
                     "give the same options, or another folder"
                 )
         remove_leftovers(self.path)
-        takes = read_table(self.path / TAKES_FILE, REQUIRED)
-        lines = GrowingTable(takes.path, list(takes.columns), list(takes.rows))
-        if takes.torn is not None:
-            talk.print(note_of_torn(takes), highlight=False, markup=False)
-        if takes.torn is not None or not takes.ended:
-            lines.rewrite()
-        people = read_participants(self.path)
-        if people is None:
-            return lines, GrowingTable(self.path / PARTICIPANTS_FILE, ["subject"])
-        return lines, GrowingTable(people.path, list(people.columns), list(people.rows))
+        return open_tables(self.path)
 
     @property
     def subjects(self) -> frozenset[str]:
@@ -140,21 +147,60 @@ class StudyWriter:
         return (inside(self.path, row["path"]) for row in self._takes.rows)
 
     def add_participant(self, subject: str, **facts: Any) -> None:
-        """Enter a person, or replace what was known of them.
+        """Enter a person, or what more is known of them; facts that are not named stay as they were.
 
         Raises:
-            StudyError: an identifier or a fact that cannot stand in the table.
+            StudyError: an identifier or a fact that cannot stand in the table, or a subject known in another spelling.
             StorageError: the disk cannot take it.
         """
         self._require_open()
         check_identifiers(subject=subject)
-        row = {"subject": subject} | {_column(name): format_cell(name, value) for name, value in facts.items()}
+        self.refuse_other_spelling(subject)
+        new = {"subject": subject} | {_column(name): format_cell(name, value) for name, value in facts.items()}
         people = self._participants
+        row = next((other for other in people.rows if other["subject"] == subject), {}) | new
         rows = [row if other["subject"] == subject else other for other in people.rows]
         rows += [] if row in rows else [row]
         columns = people.columns + [name for name in row if name not in people.columns]
         write_text(people.path, format_rows(columns, rows))
         people.rows, people.columns = rows, columns
+        self._note_spelling(subject)
+
+    def _note_spelling(self, *identifiers: str) -> None:
+        self._spelled.setdefault(tuple(map(normal, identifiers)), identifiers)
+
+    def refuse_other_spelling(self, *identifiers: str) -> None:
+        """Refuse a subject, or a subject and a session of theirs, that the study has in another spelling.
+
+        Raises:
+            StudyError: naming both.
+        """
+        for n_names in range(1, len(identifiers) + 1):
+            names = identifiers[:n_names]
+            known = self._spelled.get(tuple(map(normal, names)), names)
+            refuse_other_spelling(KEY[n_names - 1], names[-1], known[-1:], self.path)
+
+    def set_aside(self, files: Iterable[Path]) -> None:
+        """Move files that are no take's into `unlisted/`, and say so.
+
+        Raises:
+            StorageError: one cannot be moved.
+        """
+        _say_where(self.path, set_aside(self.path, files))
+
+    @property
+    def listed(self) -> Listed:
+        """Return which files are those of takes."""
+        return listed_files(self.sounds)
+
+    def make_room(self, subject: str, session: str, take: str) -> None:
+        """Move what lies where a new take's files will, and is no take's, into `unlisted/`.
+
+        Raises:
+            StorageError: it cannot be moved.
+        """
+        stem = self.path / f"{take_stem(subject, session, take)}_echo.flac"
+        self.set_aside(files_of_take(stem, self.listed))
 
     def add_take(
         self, recording: Recording, subject: str, session: str, take: str, expression: str | None, **columns: Any
@@ -173,7 +219,6 @@ class StudyWriter:
         """
         row = self._row(recording, subject, session, take, expression, columns)
         self._store(recording, row, partial(self._takes.append, row))
-        self.done.add((subject, session, take))
 
     def replace_take(
         self,
@@ -204,12 +249,15 @@ class StudyWriter:
             raise StudyError(f"{self.path} has no take {replaced} of subject {subject}, session {session} to replace")
         self._store(recording, row, partial(self._takes.replace, gone, row))
         self.done.discard(key)
-        self.done.add((subject, session, take))
-        remove_take_files(inside(self.path, gone["path"]))
+        self._keys.discard(normal_key(gone))
+        self._paths.discard(gone["path"])
+        remove_take_files(inside(self.path, gone["path"]), self.listed)
 
     def _store(self, recording: Recording, row: dict[str, str], enter: Callable[[], None]) -> None:
         """Write a take's sound, fill in what follows from it, and enter its row."""
         target = inside(self.path, row["path"])
+        # What lies there is no take's: a crash before its row, or an older copy of the table, made it so.
+        aside = set_aside(self.path, (target, sidecar_path(target)))
         try:
             sidecar = write_recording(recording, target, keep_audible=self.keep_audible)
             row["quality"] = ";".join(sidecar.quality) or "ok"
@@ -219,6 +267,13 @@ class StudyWriter:
             for written in (target, sidecar_path(target)):
                 written.unlink(missing_ok=True)
             raise
+        finally:
+            _say_where(self.path, drop_equal(aside))
+        self.done.add((row["subject"], row["session"], row["take"]))
+        self._keys.add(normal_key(row))
+        self._paths.add(row["path"])
+        self._note_spelling(row["subject"])
+        self._note_spelling(row["subject"], row["session"])
 
     def _row(
         self,
@@ -231,6 +286,7 @@ class StudyWriter:
     ) -> dict[str, str]:
         self._require_open()
         check_identifiers(subject=subject, session=session, take=take)
+        self.refuse_other_spelling(subject, session)
         if recording.probe != self.probe or recording.rate_hz != self.probe.rate_hz:
             found = describe(recording.probe) if recording.probe else "no known probe"
             raise ProbeMismatch(
@@ -243,9 +299,15 @@ class StudyWriter:
             "take": take,
             "expression": format_cell("expression", expression),
         }
-        if (subject, session, take) in self.done:
+        problem = problem_of_expression(row["expression"])
+        if problem or own_spelling(row["expression"]) != row["expression"]:
+            usual = f"expression {expression!r} is another spelling of {own_spelling(row['expression'])!r}; use that"
+            raise StudyError(problem or usual)
+        if normal_key(row) in self._keys:
             raise StudyError(f"{self.path} has {describe_key(row)} already; give the take another number")
         row["path"] = f"{take_stem(subject, session, take)}_echo.flac"
+        if row["path"] in self._paths:
+            raise StudyError(f"{self.path}: {row['path']} is another take's by {TAKES_FILE}; put its row right first")
         for name, value in columns.items():
             if name in (*REQUIRED, "sha256", "quality"):
                 raise StudyError(f"column {name} is filled in by the study itself; leave it out")
@@ -273,6 +335,35 @@ class StudyWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def open_tables(path: Path) -> tuple[GrowingTable, GrowingTable]:
+    """Return a study's tables, to be added to; a last line that breaks off is left out, and said.
+
+    Raises:
+        StudyError: a table cannot be read, or has one subject under several spellings.
+    """
+    takes, people = read_study_table(path / TAKES_FILE, REQUIRED), read_participants(path)
+    refuse_spellings(takes, people)
+    lines = GrowingTable(takes.path, list(takes.columns), list(takes.rows))
+    if takes.torn is not None:
+        talk.print(note_of_torn(takes), highlight=False, markup=False)
+    if takes.torn is not None or not takes.ended:
+        lines.rewrite()
+    if people is None:
+        return lines, GrowingTable(path / PARTICIPANTS_FILE, ["subject"])
+    return lines, GrowingTable(people.path, list(people.columns), list(people.rows))
+
+
+def _say_where(study: Path, moved: Mapping[Path, Path]) -> None:
+    if moved:
+        first = next(iter(moved.values())).relative_to(study)
+        talk.print(
+            f"{study}: {len(moved)} files that {TAKES_FILE} does not list were moved aside, the first to {first}; "
+            f"`mien check {study} --adopt` brings recordings back",
+            highlight=False,
+            markup=False,
+        )
 
 
 def _column(name: str) -> str:
