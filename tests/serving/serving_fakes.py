@@ -24,6 +24,7 @@ class FakeRecognizer:
     method: str = "fake"
     simulated: bool = True
     calibrates: bool = True
+    uses_neutral: bool = True
     front_end: object = field(default_factory=lambda: SimpleNamespace(window_s=0.5))
     knows: str = "everybody"
 

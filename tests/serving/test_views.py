@@ -8,6 +8,8 @@ from live_sound import recognizer, sound
 from serving_fakes import AUDIO
 
 from mien.capture.emission import check_emission
+from mien.datasets.study import load_study
+from mien.datasets.writer import StudyWriter
 from mien.errors import ModelError
 from mien.probe import Chirp
 from mien.recognizer import Recognizer
@@ -16,7 +18,7 @@ from mien.sensing.features import join
 from mien.sensing.front_ends import RangeProfile
 from mien.serving import messages as said
 from mien.serving.audio_frames import AudioFrame
-from mien.serving.calibration import calibrate_in_memory
+from mien.serving.calibrate_view import CalibrateView
 from mien.serving.emissions import sounds_of
 from mien.serving.kept_calibrations import FOLDER, keep
 from mien.serving.live_view import MOST_ANSWERS, LiveView
@@ -103,16 +105,46 @@ def taught(neutral):
 def test_a_person_is_learnt_in_memory(neutral):
     model = taught(neutral)
     takes = [("neutral", echo(50)), ("anger", echo(51, -1.0)), ("fear", echo(52, 1.0))]
-    known = calibrate_in_memory(model, takes)
+    known = model.calibrate_recordings(takes)
     assert (known.training.calibrated_takes, known.training.neutral_takes) == (2, 1)
     assert model.training.calibrated_takes == 0 and (known.neutral is not None) == (neutral == "clip")
     found = known.predict_proba(echo(60, -1.0))
     assert np.isfinite(found["confidence"]).all()
 
 
+def test_the_page_keeps_a_neutral_clip_where_the_command_line_does(tmp_path):
+    """One implementation: takes in memory and the same takes in a study give the same model."""
+    takes = [("neutral", echo(50)), ("anger", echo(51, -1.0)), ("fear", echo(52, 1.0))]
+    with StudyWriter(tmp_path / "one", "one", "simulated", Chirp()) as writer:
+        for number, (word, take) in enumerate(takes):
+            writer.add_take(take, "007", "01", f"{number + 1:04d}", word, neutral_until_s=0.3)
+    study = load_study(tmp_path / "one")
+    model = taught("take")
+    model.training = model.training.model_copy(update={"hears_clips": True})
+    stored = [(word, study.recording(row)) for row, (word, _) in enumerate(takes)]
+    page, command = model.calibrate_recordings(stored), model.calibrate(study, progress=False)
+    assert page.front_end == command.front_end and page.front_end.neutral == "clip" and page.uses_neutral
+    np.testing.assert_array_equal(page.neutral.values, command.neutral.values)
+    np.testing.assert_array_equal(
+        page.predict_proba(echo(60, -1.0))["confidence"], command.predict_proba(echo(60, -1.0))["confidence"]
+    )
+
+
+def test_a_neutral_take_that_a_model_has_no_use_for_is_not_said_to_have_been_learnt_from():
+    model, memory = taught("take"), {}
+    assert not model.uses_neutral
+    start = said.StartCalibrate(audio=START.audio)
+    emission = sounds_of(Settings(model=recognizer()))["live"].told
+    view = CalibrateView(start, emission, model, lambda it, takes: it.calibrate_recordings(takes), judge_take, memory)
+    view.begin()
+    view._takes = [echo(50), echo(51, -1.0), echo(52, 1.0)]
+    (known,) = [each for each in view._learn().messages if each.type == "calibrated"]
+    assert (known.n_takes, known.n_neutral) == (2, 0)
+
+
 def test_a_kept_calibration_is_a_model_like_any_other(tmp_path):
     takes = [("neutral", echo(50)), ("anger", echo(51, -1.0)), ("fear", echo(52, 1.0))]
-    known, memory = calibrate_in_memory(taught("take"), takes), {}
+    known, memory = taught("take").calibrate_recordings(takes), {}
     keep(known, tmp_path / "kept", memory)
     loaded = Recognizer.load(memory[FOLDER])
     assert loaded.training == known.training
@@ -122,7 +154,7 @@ def test_a_kept_calibration_is_a_model_like_any_other(tmp_path):
 
 def test_a_person_who_showed_nothing_that_was_learnt_is_told():
     with pytest.raises(ModelError, match="takes of disgust teach nothing"):
-        calibrate_in_memory(taught("take"), [("disgust", echo(1))])
+        taught("take").calibrate_recordings([("disgust", echo(1))])
 
 
 def test_a_take_is_as_long_as_asked_and_knows_what_was_lost():

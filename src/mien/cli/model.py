@@ -89,7 +89,6 @@ def calibrate(
     import numpy as np
 
     from mien.datasets.study import load_study
-    from mien.labels import NEUTRAL
     from mien.provenance import write_run
     from mien.recognizer import Recognizer, is_labelled
 
@@ -105,7 +104,7 @@ def calibrate(
     write_run(out, "calibrate", calibrated.describe(), seed=calibrated.seed, data_digest=loaded.digest)
     told = calibrated.training
     say(f"calibrated to {told.calibrated_takes} labelled and {told.neutral_takes} neutral takes of one person")
-    if told.neutral_takes and calibrated.neutral is None and NEUTRAL not in calibrated.labels:
+    if told.neutral_takes and not calibrated.uses_neutral:
         say("this model has no use for a neutral clip: those takes changed nothing in it")
     show_model(out, calibrated.describe(), as_json)
 

@@ -9,31 +9,24 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from mien import __version__
 from mien.datasets.extract import extract, one_thread
 from mien.datasets.identity import refuse_unsound_subjects
 from mien.datasets.study import Study
 from mien.errors import ModelError
 from mien.files import make_folder, refuse_unwritable
+from mien.labels import NEUTRAL
 from mien.learning.loop import SILENT, Run
-from mien.learning.methods import METHODS, method_named, options_from_json, options_to_json, with_changes
-from mien.learning.model_folder import (
-    Description,
-    EstimatorFacts,
-    TrainingFacts,
-    model_card,
-    read_model,
-    write_model,
-)
+from mien.learning.methods import METHODS, method_named, options_to_json, with_changes
+from mien.learning.model_folder import TrainingFacts
 from mien.learning.weights import n_weights
-from mien.probe import Probe, describe, probe_from_json, probe_to_json
-from mien.recognizer.builtin import model_path
+from mien.probe import Probe, probe_to_json
 from mien.recognizer.hearing import answers, clip_alike, fitting, refuse_other_probe
-from mien.recognizer.person import against_clip, calibrating_rows, neutral_of, one_person
+from mien.recognizer.person import calibrated_to, calibrating_rows, one_person, takes_in_memory, takes_of_study
+from mien.recognizer.stored import load_recognizer, save_recognizer
 from mien.recognizer.teaching import is_labelled, judging_rows, windows_of_rows
 from mien.recording import Recording
 from mien.sensing.features import Features, FrontEnd
-from mien.sensing.front_ends import front_end_from_json, front_end_to_json
+from mien.sensing.front_ends import front_end_to_json
 from mien.sensing.neutral import NeutralProfile
 from mien.sensing.quality import joined_words
 
@@ -254,21 +247,30 @@ class Recognizer:
         refuse_other_probe(study.probe, self.probe, f"study {study.name!r}")
         self._refuse_uncalibrated()
         chosen = np.arange(len(study)) if rows is None else np.asarray(rows, dtype=np.int64)
-        labels = study.table["expression"].to_numpy(dtype=object)
-        taught, still = calibrating_rows(chosen, labels, self.labels)
+        takes = takes_of_study(study, chosen, n_jobs, progress)
+        calibrating_rows(chosen, takes.labels, self.labels)
         subject = one_person(study, chosen)
-        front_end = against_clip(self.front_end) if len(still) and self.training.hears_clips else self.front_end
-        neutral = neutral_of(study, still, front_end, self.neutral)
-        made = copy.copy(self)
-        if len(taught):
-            features = extract(study, front_end, taught, n_jobs=n_jobs, progress=progress, neutral=neutral)
-            made = self.calibrate_features(features, labels, taught)
-        made.front_end, made.neutral = front_end, neutral
+        made = calibrated_to(self, takes)
         simulated = None if self.training.simulated is None else self.training.simulated or study.is_simulated
-        told = {"calibrated_takes": len(taught), "neutral_takes": len(still), "simulated": simulated}
-        whose = {"calibrated_study": study.name, "calibrated_subject": subject}
-        made.training = self.training.model_copy(update=told | whose)
+        whose = {"simulated": simulated, "calibrated_study": study.name, "calibrated_subject": subject}
+        made.training = made.training.model_copy(update=whose)
         return made
+
+    def calibrate_recordings(self, takes: Sequence[tuple[str, Recording]]) -> "Recognizer":
+        """Do the same with one person's (expression, take) pairs, which need not be of a study.
+
+        Raises:
+            ModelError: as `calibrate`. ProbeMismatch, RecordingError, ProbeNotFound: as `predict_proba`, of a take.
+        """
+        self._refuse_uncalibrated()
+        n_microphones = self.training.n_microphones
+        fit = [(word, fitting(take, self.probe, n_microphones, self.front_end)) for word, take in takes]
+        return calibrated_to(self, takes_in_memory(fit))
+
+    @property
+    def uses_neutral(self) -> bool:
+        """Whether a neutral take changes its answers: one was kept, or neutral is among what it was trained on."""
+        return self.neutral is not None or NEUTRAL in self.labels
 
     def calibrate_features(
         self, features: Features, labels: Sequence[str] | np.ndarray, rows: Sequence[int] | np.ndarray
@@ -373,18 +375,7 @@ class Recognizer:
             ModelError: it has learnt nothing yet. StorageError: the disk cannot take it.
         """
         self._refuse_unfitted()
-        tensors, values = self.estimator.state()
-        tensors = tensors | ({} if self.neutral is None else self.neutral.tensors())
-        description = Description(
-            mien_model=1,
-            version=__version__,
-            estimator=EstimatorFacts.model_validate(values),
-            weights_sha256="",
-            **self.describe(),
-        )
-        card = model_card(description, repr(self.front_end), describe(self.probe), scores)
-        write_model(Path(folder), description, tensors, card)
-        return Path(folder)
+        return save_recognizer(self, Path(folder), scores)
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -396,14 +387,4 @@ class Recognizer:
             ModelError: a folder that holds no model, or one that was changed or is of another version.
             ProbeError: its probe cannot be.
         """
-        description, tensors = read_model(model_path(folder))
-        known = method_named(description.method)
-        made = cls(description.method, seed=description.seed)
-        made.front_end = front_end_from_json(description.front_end)
-        made.probe, made.probe_is_given = probe_from_json(description.probe), True
-        made.options = options_from_json(type(known.options), description.options)
-        made.labels, made.training = tuple(description.labels), description.training
-        values = description.estimator.model_dump()
-        made.neutral = NeutralProfile.from_tensors(tensors, made.training.n_microphones)
-        made.estimator = known.estimator.from_state(made.options, made.seed, tensors, values)
-        return made
+        return load_recognizer(cls, folder)

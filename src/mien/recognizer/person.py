@@ -1,18 +1,84 @@
-"""One person's takes: which of them can calibrate a model, and their neutral face."""
+"""One person's takes, of a study or in memory: which of them can calibrate a model, and what becomes of it."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.datasets.extract import one_thread
+from mien.datasets.extract import extract, one_thread
 from mien.datasets.study import Study
 from mien.errors import ModelError
 from mien.labels import NEUTRAL
 from mien.recognizer.teaching import is_labelled
-from mien.sensing.features import FrontEnd
+from mien.recording import Recording
+from mien.sensing.features import Features, FrontEnd, join
 from mien.sensing.front_ends import ChirpAndTones, RangeProfile
 from mien.sensing.neutral import NeutralProfile
+
+if TYPE_CHECKING:
+    from mien.recognizer.facade import Recognizer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Takes:
+    """One person's takes, wherever they are.
+
+    Args:
+        rows: which. labels: expression of every row there is.
+        recording: reads the take of a row.
+        features: makes windows of rows through a front end, against a neutral face.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    recording: Callable[[int], Recording]
+    features: Callable[[FrontEnd, np.ndarray, NeutralProfile | None], Features]
+
+
+def takes_of_study(study: Study, rows: np.ndarray, n_jobs: int, progress: bool) -> Takes:
+    """Return takes of a study; `n_jobs` processes make their features."""
+
+    def features(front_end: FrontEnd, chosen: np.ndarray, neutral: NeutralProfile | None) -> Features:
+        return extract(study, front_end, chosen, n_jobs=n_jobs, progress=progress, neutral=neutral)
+
+    labels = study.table["expression"].to_numpy(dtype=object)
+    return Takes(rows, labels, lambda row: study.take(row).recording(), features)
+
+
+def takes_in_memory(takes: Sequence[tuple[str, Recording]]) -> Takes:
+    """Return (expression, take) pairs as takes."""
+
+    def features(front_end: FrontEnd, chosen: np.ndarray, neutral: NeutralProfile | None) -> Features:
+        with one_thread():
+            parts = [front_end.features(takes[row][1], neutral) for row in chosen]
+        return join(
+            [replace(part, row=np.full(len(part), row, np.int64)) for part, row in zip(parts, chosen, strict=True)]
+        )
+
+    labels = np.array([word for word, _ in takes], dtype=object)
+    return Takes(np.arange(len(takes)), labels, lambda row: takes[row][1], features)
+
+
+def calibrated_to(recognizer: "Recognizer", takes: Takes) -> "Recognizer":
+    """Return a new recognizer calibrated to one person's takes; the one given stays as it is.
+
+    Raises:
+        ModelError: no takes, unlabelled ones, expressions that were not learnt, or no neutral take where one is needed.
+    """
+    taught, still = calibrating_rows(takes.rows, takes.labels, recognizer.labels)
+    clips = len(still) and recognizer.training.hears_clips
+    front_end = against_clip(recognizer.front_end) if clips else recognizer.front_end
+    neutral = neutral_of(takes, still, front_end, recognizer.neutral)
+    made = copy.copy(recognizer)
+    if len(taught):
+        features = takes.features(front_end, taught, neutral)
+        made = recognizer.calibrate_features(features, takes.labels, taught)
+    made.front_end, made.neutral = front_end, neutral
+    told = {"calibrated_takes": len(taught), "neutral_takes": len(still)}
+    made.training = made.training.model_copy(update=told)
+    return made
 
 
 def calibrating_rows(rows: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +122,7 @@ def against_clip(front_end: FrontEnd) -> FrontEnd:
 
 
 def neutral_of(
-    study: Study, rows: np.ndarray, front_end: FrontEnd, kept: NeutralProfile | None
+    takes: Takes, rows: np.ndarray, front_end: FrontEnd, kept: NeutralProfile | None
 ) -> NeutralProfile | None:
     """Return what neutral takes are for a front end that wants a clip; None for others.
 
@@ -73,4 +139,4 @@ def neutral_of(
             raise ModelError("no neutral take to calibrate to, against which this model hears a face; add one")
         return kept
     with one_thread():
-        return front_end.neutral_profile([study.take(row).recording() for row in rows])
+        return front_end.neutral_profile([takes.recording(int(row)) for row in rows])

@@ -131,8 +131,9 @@ class CalibrateView:
             return Answer([error_of(problem)], over=True)
         disk_problem = self._replaced(calibrated)
         n_neutral = sum(word == NEUTRAL for word, _ in takes)
+        used = n_neutral if calibrated.uses_neutral else 0
         known = said.Calibrated(
-            n_takes=len(takes) - n_neutral, n_neutral=n_neutral, kept=FOLDER in self._memory, problem=disk_problem
+            n_takes=len(takes) - n_neutral, n_neutral=used, kept=FOLDER in self._memory, problem=disk_problem
         )
         return Answer([known], over=True)
 

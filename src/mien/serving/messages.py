@@ -465,7 +465,7 @@ class Calibrated(_Message):
     """The model knows the person: `StartLive` now answers with it. It takes the place of the one before.
 
     Args:
-        n_takes, n_neutral: what it learnt from.
+        n_takes, n_neutral: what it learnt from; neutral takes that this model has no use for do not count.
         kept: it is on the server's disk, until `Forget`.
         problem: what the disk could not do, in a sentence; empty where all is well.
     """

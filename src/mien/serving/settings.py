@@ -30,9 +30,7 @@ def live_session(recognizer: "Recognizer", hop_s: float) -> Any:
 
 def calibrated(recognizer: "Recognizer", takes: "Sequence[tuple[str, Recording]]") -> "Recognizer":
     """Return a recognizer that knows the person of these takes."""
-    from mien.serving.calibration import calibrate_in_memory
-
-    return calibrate_in_memory(recognizer, takes)
+    return recognizer.calibrate_recordings(takes)
 
 
 def analysed(samples: "np.ndarray", audio: AudioSettings, n_lost: int) -> Any:

@@ -50,7 +50,8 @@ export class CalibrateView {
     this.session.stop();
     const { n_takes: takes, n_neutral: neutral, kept, problem } = message;
     this.parts.before.hidden = true;
-    const learnt = `It learnt from ${counted(takes, "take")} and ${neutral} neutral ${neutral === 1 ? "one" : "ones"}.`;
+    const still = neutral ? ` and ${neutral} neutral ${neutral === 1 ? "one" : "ones"}` : "";
+    const learnt = `It learnt from ${counted(takes, "take")}${still}.`;
     this.#known("The model knows you", [learnt, whereKept(kept), problem].filter(Boolean).join(" "));
     this.parts.result.querySelector("h2").focus({ preventScroll: true });
     announce("The model knows you.", { now: true });
