@@ -7,7 +7,7 @@ import mien
 
 SOURCE = Path(mien.__file__).parent
 FLOORS = {
-    **dict.fromkeys(["errors", "identifiers", "labels", "files", "array_files", "progress", "provenance"], 0),
+    **dict.fromkeys(["errors", "identifiers", "labels", "files", "array_files", "progress", "provenance", "workers"], 0),
     **dict.fromkeys(["probe", "dsp", "sound_layout", "sound_files", "recording"], 1),
     **dict.fromkeys(["capture", "simulate", "sensing", "vision"], 2),
     **dict.fromkeys(["datasets", "splits", "models", "device"], 3),

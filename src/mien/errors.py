@@ -11,6 +11,7 @@
     ├── ModelError              a model folder, or a request a model cannot answer
     ├── DeviceError             a device, or a recording of one, that cannot be judged
     ├── StorageError            a disk that cannot take what was to be written
+    ├── WorkerLost              a process that worked for us and was killed
     └── MessageError            a client's message, or its sound, that breaks the protocol of /ws
 
 A message says what was asked, what was found (values, units, shapes), what is allowed, and the next step. What it
@@ -103,6 +104,10 @@ class DeviceError(MienError):
 
 class StorageError(MienError):
     """The disk cannot take what was to be written."""
+
+
+class WorkerLost(MienError):
+    """A process that worked for us was killed."""
 
 
 class MessageError(MienError):

@@ -30,12 +30,15 @@ DEEPEST_JSON = 64
 MOST_ENTRIES = 500_000
 """Files and folders below a folder that is looked through."""
 
-
-_REMEDIES = {
+FULL = {
     errno.ENOSPC: "the disk is full; free space or choose another folder, then run again with --resume",
     errno.EDQUOT: "your quota is used up; free space or choose another folder, then run again with --resume",
     errno.EFBIG: "a file may not grow as large here; choose another folder",
     errno.EIO: "the disk reports an error; choose another disk",
+}
+"""What no program can help, wherever it meets it."""
+
+_REMEDIES = FULL | {
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
     errno.ENOTDIR: "a file stands where a folder should be; choose another folder (--out)",
     errno.EEXIST: "a file stands where a folder should be; choose another folder (--out)",
@@ -45,7 +48,6 @@ _REMEDIES = {
     errno.EROFS: "the disk is read-only; choose another folder",
     errno.ELOOP: "a link there leads to itself; choose another folder",
 }
-
 
 _CLUTTER = {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory"}
 
@@ -156,8 +158,9 @@ def _written_beside(path: Path, write: Callable[[Path], object]) -> Iterator[Pat
     try:
         write(temporary)
         with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
+            flush(stream.fileno())
+        with suppress(OSError):  # a share may know of no permissions
+            temporary.chmod(0o644)
         yield temporary
     finally:
         with suppress(FileNotFoundError):
@@ -166,11 +169,27 @@ def _written_beside(path: Path, write: Callable[[Path], object]) -> Iterator[Pat
 
 def flush_folder(folder: Path) -> None:
     """Make the names in a folder durable, so that a rename outlives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # some systems open no folders, and then flush none either
+        return
+    try:
+        flush(descriptor)
     finally:
         os.close(descriptor)
+
+
+def flush(descriptor: int) -> None:
+    """Bring what was written to the disk, where the system can: some shares cannot, and keep it as well as they do.
+
+    Raises:
+        OSError: what was written is lost.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF):
+            raise
 
 
 def write_bytes(path: Path, content: bytes) -> None:

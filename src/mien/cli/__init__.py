@@ -3,8 +3,9 @@
 Exit codes: 0 done, 1 an error stated on one line, 2 wrong usage, 130 interrupted.
 """
 
+import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -14,7 +15,8 @@ from mien.cli.model import adapt, calibrate, recognize, train
 from mien.cli.score import demo, evaluate, reproduce
 from mien.cli.serve import serve
 from mien.cli.study import check, import_, simulate
-from mien.errors import MienError
+from mien.errors import MienError, WorkerLost
+from mien.files import FULL
 from mien.progress import talk
 from mien.terminal import say
 
@@ -62,16 +64,29 @@ for command in (
 
 
 def main() -> None:
-    """Run the command line; every `MienError` becomes one line and exit code 1."""
+    """Run the command line; every `MienError`, and a disk that is full, becomes one line and exit code 1."""
+    # Python puts the working folder before its own library in every process that joblib starts, unless told not to: a
+    # study's `signal.py` would be run in place of Python's.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         app()
+    except WorkerLost as error:
+        _fail(f"{error}{_way_on()}")
     except MienError as error:
-        talk.print(f"mien: {' '.join(str(error).split())}", style="red", highlight=False, markup=False)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _fail(f"{error.filename or 'what was to be shown or kept'} cannot be written: {FULL[error.errno]}")
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
             say("mien: interrupted; what was finished is kept" + _way_on())
         raise
+
+
+def _fail(message: str) -> NoReturn:
+    talk.print(f"mien: {' '.join(message.split())}", style="red", highlight=False, markup=False)
+    sys.exit(1)
 
 
 def _way_on() -> str:

@@ -29,6 +29,7 @@ from mien.labels import UNKNOWN
 from mien.probe import Probe
 from mien.progress import track
 from mien.sound_files import QUALITY_WORDS, SOUND_ENDINGS
+from mien.workers import results_of
 
 _Job = tuple[str, Path, Probe, str | None, tuple[str, ...]]
 
@@ -165,7 +166,8 @@ def _faults_of_sounds(listed: list[_Job], n_jobs: int, progress: bool) -> list[F
     if n_jobs == 1:
         made = (check_sound(*job[1:]) for job in listed)
     else:
-        made = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(check_sound)(*job[1:]) for job in listed)
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+        made = results_of(parallel(delayed(check_sound)(*job[1:]) for job in listed))
     checks = list(track(made, "check", total=len(listed)) if progress else made)
     counts = Counter(check.header.n_channels for check in checks if check.header)
     usual = counts.most_common(1)[0][0] if counts else 0

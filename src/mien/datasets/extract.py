@@ -18,6 +18,7 @@ from mien.progress import track
 from mien.sensing.features import Features, FrontEnd, join
 from mien.sensing.neutral import NeutralProfile
 from mien.sensing.windows import filled
+from mien.workers import results_of
 
 Job = tuple[Take, Take | NeutralProfile | None]
 """A take, and the neutral face that it is heard against."""
@@ -69,7 +70,7 @@ def _made(jobs: list[Job], front_end: FrontEnd, n_jobs: int) -> Iterator[tuple[F
     if n_jobs == 1:
         return (_features_of(take, neutral, front_end) for take, neutral in jobs)
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-    return parallel(delayed(_features_of)(take, neutral, front_end) for take, neutral in jobs)
+    return results_of(parallel(delayed(_features_of)(take, neutral, front_end) for take, neutral in jobs))
 
 
 def _features_of(take: Take, neutral: Take | NeutralProfile | None, front_end: FrontEnd) -> tuple[Features, str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from mien.errors import StudyError
 from mien.files import files_below, make_folder, storing
+from mien.progress import talk
 from mien.sound_files import sidecar_path
 
 LOCK_FILE = ".lock"
@@ -44,9 +45,11 @@ def lock(path: Path) -> int:
         descriptor = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | safely, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):  # the latter where a share stands in for the lock
         os.close(descriptor)
         raise StudyError(f"{path} is being written by another process; wait until it ends, or stop it") from None
+    except OSError:
+        talk.print(f"{path} lies where files cannot be locked; let nobody else write to it meanwhile", highlight=False)
     return descriptor
 
 

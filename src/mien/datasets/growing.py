@@ -6,7 +6,7 @@ from io import FileIO
 from pathlib import Path
 
 from mien.datasets.tables import format_rows
-from mien.files import storing, write_text
+from mien.files import flush, storing, write_text
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ def _append_flushed(path: Path, line: bytes) -> None:
             written = 0
             while written < len(line):
                 written += stream.write(line[written:])
-            os.fsync(stream.fileno())
+            flush(stream.fileno())
         except OSError:
             os.ftruncate(stream.fileno(), before)
             raise

@@ -21,6 +21,7 @@ from mien.simulate.options import PlannedTake, SimulationOptions, plan_takes
 from mien.simulate.people import Person
 from mien.simulate.stage import Stage, stage_for
 from mien.simulate.take import columns_of, sound_of
+from mien.workers import results_of
 
 
 def simulate_study(
@@ -144,7 +145,7 @@ def heard_features(
         joblib.delayed(_heard_person)(kept, tuple(front_ends), (probe, n_microphones, echo_to_noise_db), draw, index)
         for index in indices
     )
-    made = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+    made = results_of(joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs))
     parts: list[list[Features]] = []
     rows: list[dict[str, object]] = []
     for features, theirs in track(made, "listening", total=len(indices)) if progress else made:

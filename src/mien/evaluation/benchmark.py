@@ -25,6 +25,7 @@ from mien.progress import bar
 from mien.provenance import versions, write_run
 from mien.sensing.features import Features
 from mien.splits import Split, make_splits
+from mien.workers import results_of
 
 
 def evaluate(
@@ -148,7 +149,7 @@ def _run(
     )
     with bar() as shown:
         task = shown.add_task("scoring", total=len(jobs), completed=len(found), visible=progress)
-        for number, outcome in work:
+        for number, outcome in results_of(work):
             found[number] = outcome.predictions, outcome.timings
             if folder is not None:
                 _put(folder, number, outcome)

@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
+from mien.evaluation.drawing import Figure, Rectangle, settings
 from mien.evaluation.metrics import (
     average_precision,
     calibration,
@@ -72,7 +70,7 @@ def in_one_look(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @wraps(draw)
     def drawn(*arguments: Any, **options: Any) -> Figure:
-        with matplotlib.rc_context(LOOK):
+        with settings(**LOOK):
             return draw(*arguments, **options)
 
     return drawn

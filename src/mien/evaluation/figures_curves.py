@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from mien.evaluation.adaptation import adaptation_named
+from mien.evaluation.drawing import Figure
 from mien.evaluation.figures import MUTED, colour_of, in_one_look, new_figure
 from mien.evaluation.metrics import classes_of, confused_pairs, confusion, coverage_curve
 from mien.evaluation.statistics import Interval

@@ -3,14 +3,14 @@
 from textwrap import fill
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mien.device import DeviceReport, LiveReport
 from mien.device.report import BAND_EDGES_HZ, LEAST_RESPONSE_DB, LEAST_SNR_DB
+from mien.evaluation.drawing import Axes, Figure, settings
 from mien.probe import Chirp
 
 
+@settings()
 def response_figure(report: DeviceReport) -> Figure:
     """Return the response and the signal-to-noise ratio of every microphone from 14 to 24 kHz, and the usable band."""
     figure = Figure(figsize=(7.0, 5.0), layout="constrained")
@@ -20,6 +20,7 @@ def response_figure(report: DeviceReport) -> Figure:
     return figure
 
 
+@settings()
 def live_figure(report: LiveReport) -> Figure:
     """Return the same, and below it how the direct path's level and the noise went during the check."""
     figure = Figure(figsize=(7.0, 7.0), layout="constrained")

@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
+from mien.evaluation.drawing import Figure, Line2D, Patch
 from mien.evaluation.embedding import Embedding
 from mien.evaluation.figures import INK, MUTED, PALETTE, colour_of, in_one_look, new_figure
 from mien.evaluation.figures_sound import COLOURS

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
+from mien.evaluation.drawing import Figure, MaxNLocator
 from mien.evaluation.figures import MUTED, PALETTE, in_one_look, new_figure
 from mien.probe import Probe
 from mien.sensing.features import Axis, Features

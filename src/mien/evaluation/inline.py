@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-import matplotlib
 import pandas as pd
-from matplotlib.figure import Figure
 
+from mien.evaluation.drawing import Figure, settings
 from mien.evaluation.figures import DIGITS, INK, LINE, LOOK, MUTED, PALETTE
 
 MANY = 3
@@ -31,7 +30,7 @@ def hue(colour: str) -> str:
 def svg(figure: Figure, alt: str) -> str:
     """Return a figure as inline SVG whose ink, hues and font are the page's, so that it follows light and dark."""
     stream = io.StringIO()
-    with matplotlib.rc_context(LOOK):
+    with settings(**LOOK):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     text = stream.getvalue()
     text = text[text.index("<svg") :]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import ModelError, StorageError
-from mien.files import read_bytes, storing
+from mien.files import flush, read_bytes, storing
 
 VALID_DAYS = 397
 """Phones refuse certificates that are valid for longer than 825 days, some for longer than 398."""
@@ -41,7 +41,20 @@ class Certificate:
 
 
 def user_folder() -> Path:
-    """Return where a person's programs keep what is theirs."""
+    """Return where a person's programs keep what is theirs.
+
+    Raises:
+        StorageError: the system knows of no such place.
+    """
+    try:
+        return _user_folder()
+    except RuntimeError:
+        raise StorageError(
+            "this user has no home folder: set HOME, or XDG_CONFIG_HOME, to a folder of theirs"
+        ) from None
+
+
+def _user_folder() -> Path:
     if sys.platform == "win32":
         base = Path(os.environ.get("APPDATA", Path.home()))
     elif sys.platform == "darwin":
@@ -179,7 +192,7 @@ def _write_private(path: Path, content: bytes) -> None:
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(content)
                 stream.flush()
-                os.fsync(stream.fileno())
+                flush(stream.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -25,6 +25,7 @@ from mien.simulate.options import PlannedTake, SimulationOptions, plan_takes
 from mien.simulate.render import has_only_chirps
 from mien.simulate.stage import Stage, stage_for
 from mien.simulate.take import PlayedTake, play
+from mien.workers import results_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ def keep_channels(
     made = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(
         joblib.delayed(_keep_person)(folder, options, index) for index in missing
     )
+    made = results_of(made)
     for _ in track(made, f"channels {folder.name}", total=len(missing)) if progress else made:
         pass
     return KeptChannels(folder, options)

@@ -14,6 +14,7 @@ import numpy as np
 from mien.simulate.options import PlannedTake, SimulationOptions, plan_takes
 from mien.simulate.stage import stage_for
 from mien.simulate.take import columns_of, play, sound_of
+from mien.workers import results_of
 
 BATCH_S = 10.0
 """About this much sound is made per job: enough to outweigh its start, little enough to keep memory small."""
@@ -57,7 +58,7 @@ def simulate_takes(
         # joblib goes on working however slowly its results are fetched: rounds bound what can wait to be stored.
         for first in range(0, len(batches), ROUND):
             jobs = [joblib.delayed(_simulate_sounds)(options, batch) for batch in batches[first : first + ROUND]]
-            for takes in parallel(jobs):
+            for takes in results_of(parallel(jobs)):
                 yield from takes
 
 

@@ -29,7 +29,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from mien.simulate.compiled import compiled
 
 GRID_PER_HALF_BAND = 85
 """Delay bins per second over half the band: 192 kHz for 4.5 kHz of band keeps linear binning's error below -60 dB."""
@@ -42,7 +43,6 @@ MOST_TURNED = 20.0
 
 _HUGE = 1e300
 _COMPILED: dict[str, Any] = {
-    "cache": True,
     "nogil": True,
     "fastmath": True,
     "error_model": "numpy",
@@ -118,7 +118,7 @@ class KirchhoffSum:
         return nearest_m
 
 
-@njit(**_COMPILED)
+@compiled(**_COMPILED)
 def mean_edge_m(points, triangles):  # type: ignore[no-untyped-def]
     """Return the mean length of the facets' edges; 0 without facets."""
     total = 0.0
@@ -130,7 +130,7 @@ def mean_edge_m(points, triangles):  # type: ignore[no-untyped-def]
     return total / max(1, 3 * triangles.shape[0])
 
 
-@njit(**_COMPILED)
+@compiled(**_COMPILED)
 def _measure(points, triangles, normals, areas):  # type: ignore[no-untyped-def]
     """Fill `areas` (facet xyz), twice the area along each facet's normal, and unit `normals` (point xyz)."""
     normals[:] = 0.0
@@ -150,7 +150,7 @@ def _measure(points, triangles, normals, areas):  # type: ignore[no-untyped-def]
         normals[i, 0], normals[i, 1], normals[i, 2] = nx * scale, ny * scale, nz * scale
 
 
-@njit(**_COMPILED)
+@compiled(**_COMPILED)
 def _light(points, normals, areas, triangles, amplitude, source, receiver, wave_per_m, facets):  # type: ignore[no-untyped-def]
     """List the facets that face both ends in `facets`; return their number, extent of range and nearest distance.
 
@@ -200,7 +200,7 @@ def _light(points, normals, areas, triangles, amplitude, source, receiver, wave_
     return n_lit, least_m, most_m, nearest_m
 
 
-@njit(inline="always", **_COMPILED)
+@compiled(inline="always", **_COMPILED)
 def _rise(points, normals, i, k):  # type: ignore[no-untyped-def]
     """Return (n_k - n_i) . (p_k - p_i): eight times the height of the surface above the middle of an edge."""
     x = (normals[k, 0] - normals[i, 0]) * (points[k, 0] - points[i, 0])
@@ -208,7 +208,7 @@ def _rise(points, normals, i, k):  # type: ignore[no-untyped-def]
     return x + y + (normals[k, 2] - normals[i, 2]) * (points[k, 2] - points[i, 2])
 
 
-@njit(inline="always", **_COMPILED)
+@compiled(inline="always", **_COMPILED)
 def _reach(x, y, z, source, receiver):  # type: ignore[no-untyped-def]
     """Return the way from source over a point to the receiver."""
     tx, ty, tz = source[0] - x, source[1] - y, source[2] - z
@@ -216,7 +216,7 @@ def _reach(x, y, z, source, receiver):  # type: ignore[no-untyped-def]
     return math.sqrt(tx * tx + ty * ty + tz * tz) + math.sqrt(sx * sx + sy * sy + sz * sz)
 
 
-@njit(**_COMPILED)
+@compiled(**_COMPILED)
 def _modulate(facets, n_lit, least_m, turns_per_m):  # type: ignore[no-untyped-def]
     """Replace weight, a and b by the facet's carrier times g (rows 0 and 2) and times dg / d ln f (rows 3 and 4).
 
@@ -244,7 +244,7 @@ def _modulate(facets, n_lit, least_m, turns_per_m):  # type: ignore[no-untyped-d
         slopes[f] = carrier * imag_slope + quadrature * real_slope
 
 
-@njit(**_COMPILED)
+@compiled(**_COMPILED)
 def _collect(facets, n_lit, least_m, step_m, bins):  # type: ignore[no-untyped-def]
     """Add each facet's real, imaginary, real slope and imaginary slope to the two delay bins around it."""
     bins[:] = 0.0
@@ -265,7 +265,7 @@ def _collect(facets, n_lit, least_m, step_m, bins):  # type: ignore[no-untyped-d
         bins[i + 1, 3] += later * imag_slope
 
 
-@njit(**_COMPILED)
+@compiled(**_COMPILED)
 def _transform(bins, steps, off_center, response):  # type: ignore[no-untyped-def]
     """Fill `response` (freq) with the Fourier sum of the bins; `off_center` (freq) is f / center - 1."""
     response[:] = 0.0

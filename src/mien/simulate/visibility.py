@@ -15,7 +15,8 @@ Salesin and Cook, "Rendering antialiased shadows with depth maps", SIGGRAPH 1987
 import math
 
 import numpy as np
-from numba import njit
+
+from mien.simulate.compiled import compiled
 
 SLACK_M = 0.003
 """Depth behind the drawn surface that counts as the surface itself: its curvature within a pixel or two."""
@@ -38,7 +39,7 @@ def image_pixels(n_facets: int) -> int:
     return int(np.clip(round(math.sqrt(n_facets)), LEAST_PIXELS, MOST_PIXELS))
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def _project(points, viewpoint, n_pixels, screen):  # type: ignore[no-untyped-def]
     """Fill `screen` (point, 3) with column, row (pixels), inverse depth (1/m); return False if a point lies behind.
 
@@ -87,7 +88,7 @@ def _project(points, viewpoint, n_pixels, screen):  # type: ignore[no-untyped-de
     return True
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def _draw(screen, triangles, image):  # type: ignore[no-untyped-def]
     """Fill `image` (row column) with the largest inverse depth at each pixel's centre; 0 where nothing is."""
     image[:] = 0.0
@@ -123,7 +124,7 @@ def _draw(screen, triangles, image):  # type: ignore[no-untyped-def]
                 weight_c -= by * share
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def _look(screen, triangles, image, visibility):  # type: ignore[no-untyped-def]
     """Multiply `visibility` (facet) by the share of each facet, 0 to 1, that the drawn image does not hide."""
     last = image.shape[0] - 1
@@ -155,7 +156,7 @@ def _look(screen, triangles, image, visibility):  # type: ignore[no-untyped-def]
         visibility[f] *= seen
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", inline="always")
+@compiled(nogil=True, fastmath=True, error_model="numpy", inline="always")
 def _seen(behind_m):  # type: ignore[no-untyped-def]
     return min(1.0, max(0.0, 1.0 - (behind_m - SLACK_M) / RAMP_M))
 
