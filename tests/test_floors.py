@@ -7,7 +7,9 @@ import mien
 
 SOURCE = Path(mien.__file__).parent
 FLOORS = {
-    **dict.fromkeys(["errors", "identifiers", "labels", "files", "array_files", "progress", "provenance", "workers"], 0),
+    **dict.fromkeys(
+        ["errors", "identifiers", "labels", "files", "array_files", "progress", "provenance", "workers"], 0
+    ),
     **dict.fromkeys(["probe", "dsp", "sound_layout", "sound_files", "recording"], 1),
     **dict.fromkeys(["capture", "simulate", "sensing", "vision"], 2),
     **dict.fromkeys(["datasets", "splits", "models", "device"], 3),
@@ -79,3 +81,10 @@ def test_nothing_unpickles_or_runs_code_from_files():
     for path in modules():
         text = path.read_text(encoding="utf-8").replace(".eval()", "")
         assert not [word for word in forbidden if word in text], path
+
+
+def test_matplotlib_has_one_door():
+    """Imported anywhere else it would refuse a notebook's backend."""
+    door = SOURCE / "evaluation" / "drawing.py"
+    for path in modules():
+        assert path == door or not {name.split(".")[0] for name in imports_of(path)} & {"matplotlib"}, path
