@@ -29,7 +29,8 @@ def served(tmp_path):
 
     def make(**changes):
         app = make_app(settings(tmp_path, **changes))
-        browser = TestClient(app)
+        # What a browser says of an address that a person typed.
+        browser = TestClient(app, headers={"sec-fetch-site": "none"})
         browser.__enter__()
         browsers.append(browser)
         return browser
@@ -107,6 +108,49 @@ def test_on_a_network_only_the_link_lets_in_and_only_once(served):
     browser.get("/")
     with stream(browser) as socket:
         assert Client(socket).closing().reason is said.CloseReason.NO_TOKEN
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", None])
+def test_who_is_led_here_by_another_site_keeps_their_session(served, site):
+    browser = served()
+    browser.get("/")
+    with stream(browser) as socket:
+        assert not Client(socket).hello().resumed
+    # A strict cookie does not come along from elsewhere.
+    kept = dict(browser.cookies)
+    browser.cookies.clear()
+    if site is None:
+        del browser.headers["sec-fetch-site"]
+    else:
+        browser.headers["sec-fetch-site"] = site
+    assert "set-cookie" not in browser.get("/").headers
+    browser.cookies.update(kept)
+    with stream(browser) as socket:
+        assert Client(socket).hello().resumed
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+def test_who_opens_the_page_by_themselves_has_a_session(served, site):
+    browser = served()
+    assert "set-cookie" in browser.get("/", headers={"sec-fetch-site": site}).headers
+    assert "set-cookie" not in browser.get("/", headers={"sec-fetch-site": site}).headers
+
+
+def test_a_browser_that_is_known_begins_streams_whoever_else_comes_from_its_address(served):
+    browser = served(limits=Limits(connects_per_s=0.001, connects_burst=2.0))
+    browser.get("/")
+    with stream(browser) as socket:
+        Client(socket).hello()
+    kept = dict(browser.cookies)
+    browser.cookies.clear()
+    for _ in range(2):
+        with stream(browser) as socket:
+            Client(socket).hello()
+    with stream(browser) as socket:
+        assert Client(socket).closing().reason is said.CloseReason.TOO_FAST
+    browser.cookies.update(kept)
+    with stream(browser) as socket:
+        assert Client(socket).hello().resumed
 
 
 def test_over_https_the_cookie_is_secure(served):

@@ -4,7 +4,7 @@ import socket
 import ssl
 import time
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -15,7 +15,7 @@ for name in ("fastapi", "uvicorn", "websockets", "cryptography"):
 
 from real_server import connected, running  # noqa: E402
 
-from mien.serving import doors, server  # noqa: E402
+from mien.serving import bounded_http, doors  # noqa: E402
 from mien.serving.certificate import certificate_for  # noqa: E402
 from mien.serving.doors import Doors, most_open  # noqa: E402
 
@@ -38,41 +38,67 @@ def ended(client):
         return True
 
 
+def let_in(opened, listening, *stages):
+    """Connect and be accepted; return both ends, the stages noted."""
+    client = opened.enter_context(socket.create_connection(listening.getsockname()))
+    taken = opened.enter_context(listening.accept()[0])
+    for note in stages:
+        note(taken.fileno())
+    return client
+
+
 def test_the_oldest_that_asked_nothing_goes(listening):
     with ExitStack() as opened:
-        clients, taken = [], []
-        for _ in range(2):
-            clients.append(opened.enter_context(socket.create_connection(listening.getsockname())))
-            taken.append(opened.enter_context(listening.accept()[0]))
-        listening.note_request(taken[0].fileno())
-        clients.append(opened.enter_context(socket.create_connection(listening.getsockname())))
-        taken.append(opened.enter_context(listening.accept()[0]))
+        clients = [let_in(opened, listening, listening.note_request), let_in(opened, listening)]
+        clients.append(let_in(opened, listening))
         assert [ended(client) for client in clients] == [False, True, False]
 
 
-def test_where_all_have_asked_who_comes_is_turned_away(listening):
+def test_of_those_that_asked_the_one_that_was_answered_goes(listening):
     with ExitStack() as opened:
-        for _ in range(2):
-            opened.enter_context(socket.create_connection(listening.getsockname()))
-            listening.note_request(opened.enter_context(listening.accept()[0]).fileno())
+        clients = [let_in(opened, listening, listening.note_request)]
+        clients.append(let_in(opened, listening, listening.note_request, listening.note_answer))
+        clients.append(let_in(opened, listening))
+        assert [ended(client) for client in clients] == [False, True, False]
+
+
+def test_of_those_that_ask_the_one_that_asks_for_longest_goes(listening):
+    with ExitStack() as opened:
+        clients = [let_in(opened, listening, listening.note_request) for _ in range(3)]
+        assert [ended(client) for client in clients] == [True, False, False]
+
+
+def test_where_all_are_streams_who_comes_is_turned_away(listening):
+    with ExitStack() as opened:
+        clients = [let_in(opened, listening, listening.note_stream) for _ in range(2)]
         late = opened.enter_context(socket.create_connection(listening.getsockname()))
         with pytest.raises(ConnectionAbortedError):
             listening.accept()
-        assert ended(late)
+        assert ended(late) and not any(ended(client) for client in clients)
 
 
 def test_a_connection_that_has_ended_takes_no_place(listening):
     for _ in range(10):
-        with socket.create_connection(listening.getsockname()), listening.accept()[0] as taken:
-            listening.note_request(taken.fileno())
+        with socket.create_connection(listening.getsockname()), _accepted(listening) as taken:
+            listening.note_stream(taken.fileno())
 
 
-def test_who_must_go_is_waited_for_before_more_come(listening):
-    """The event loop accepts many at once, and closes those that must go only afterwards."""
-    with ExitStack() as opened, pytest.raises(BlockingIOError):
-        for _ in range(2 + doors.MOST_LEAVING + 1):
+def _accepted(listening):
+    while True:
+        with suppress(BlockingIOError):
+            return listening.accept()[0]
+
+
+def test_after_a_few_that_come_in_a_crowd_those_inside_have_their_turn(listening):
+    """The event loop would accept all that wait before it turns to a client's sound."""
+    with ExitStack() as opened:
+        for _ in range(doors.MOST_IN_TURN + 1):
             opened.enter_context(socket.create_connection(listening.getsockname()))
+        for _ in range(doors.MOST_IN_TURN):
             opened.enter_context(listening.accept()[0])
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+        opened.enter_context(listening.accept()[0])
 
 
 def test_there_are_fewer_than_the_system_allows_open_files(monkeypatch):
@@ -111,13 +137,13 @@ def test_hundreds_of_idle_connections_lock_nobody_out(tmp_path, monkeypatch, sec
         started = time.monotonic()
         assert fetch(scheme, port) == 200
         # Long before any of them runs out of time.
-        assert time.monotonic() - started < 0.8 * server.REQUEST_S
+        assert time.monotonic() - started < 0.8 * bounded_http.REQUEST_S
         assert sum(ended(client) for client in idle[:30]) == 30
     assert not caplog.records
 
 
 def test_who_sends_no_whole_request_is_soon_ended(tmp_path, monkeypatch, secured, caplog):
-    monkeypatch.setattr(server, "REQUEST_S", 0.3)
+    monkeypatch.setattr(bounded_http, "REQUEST_S", 0.3)
     certificate, scheme = secured
     with running(settings(tmp_path, https=scheme == "https"), certificate) as port:
         with socket.create_connection(("127.0.0.1", port), timeout=30) as plain:
@@ -128,7 +154,7 @@ def test_who_sends_no_whole_request_is_soon_ended(tmp_path, monkeypatch, secured
 
 
 def test_an_old_connection_ends_without_a_fault(tmp_path, monkeypatch, secured, caplog):
-    monkeypatch.setattr(server, "HTTP_S", 0.3)
+    monkeypatch.setattr(bounded_http, "HTTP_S", 0.3)
     certificate, scheme = secured
     with running(settings(tmp_path, https=scheme == "https"), certificate) as port:
         for _ in range(3):

@@ -15,9 +15,9 @@ for name in ("fastapi", "uvicorn", "websockets"):
 from real_server import running  # noqa: E402
 
 from mien.serving import messages as said  # noqa: E402
+from mien.serving.bounded_http import ANSWER_S, HTTP_S, REQUEST_S  # noqa: E402
 from mien.serving.doors import MOST_OPEN, listening_socket  # noqa: E402
 from mien.serving.limits import MOST_RATE_HZ, Limits  # noqa: E402
-from mien.serving.server import REQUEST_S  # noqa: E402
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "protocol.md").read_text(encoding="utf-8")
@@ -50,7 +50,11 @@ def test_the_limits_that_are_told_are_those_that_are_kept():
     assert f"sent for {limits.stall_s:g} s" in TEXT and f"any up to {MOST_RATE_HZ:,} Hz" in TEXT
     assert f"({2 * limits.frame_bytes:,} bytes)" in TEXT
     assert f"than {limits.connects_burst:g} connections at once, or {limits.connects_per_s:g} per second" in TEXT
+    assert f"more than {limits.work_per_s:,.0f} WebSocket frames and reads per second" in TEXT
+    assert f"(bursts of {limits.work_burst:,.0f} are fine)" in TEXT
+    assert f"{limits.reads_per_s:g} requests per second (bursts of {limits.reads_burst:,.0f}" in TEXT
     assert f"request within {REQUEST_S:g} s" in TEXT and f"There are {MOST_OPEN} at" in TEXT
+    assert f"within {ANSWER_S:g} s" in TEXT and HTTP_S == 60 and "ends after a minute" in TEXT
 
 
 @pytest.fixture(scope="module")

@@ -18,18 +18,16 @@ from mien.serving.calibrate_view import CalibrateView
 from mien.serving.check_view import CheckView
 from mien.serving.collect_view import CollectView, collection_of, collection_told
 from mien.serving.connection import Connection, Pools
+from mien.serving.doors import STREAMS
 from mien.serving.emissions import Sound, sounds_of
 from mien.serving.kept_calibrations import FOLDER
-from mien.serving.limits import Allowance
+from mien.serving.limits import PerAddress
 from mien.serving.live_view import QUICK_S, LiveView
-from mien.serving.page_files import page_files
+from mien.serving.page_files import InPieces, page_files
 from mien.serving.security import Guard
 from mien.serving.settings import Settings
 from mien.serving.tokens import Session, Sessions
 from mien.serving.views import NotOffered, View, refuse_high_rate, refuse_other_rate
-
-MOST_ADDRESSES = 1_000
-"""Of which it is remembered how many streams they began."""
 
 
 def make_app(settings: Settings, clock: Callable[[], float] = time.monotonic) -> FastAPI:
@@ -58,7 +56,7 @@ def make_app(settings: Settings, clock: Callable[[], float] = time.monotonic) ->
     )
 
     running: set[asyncio.Task[None]] = set()
-    begun: dict[str, Allowance] = {}
+    begun = PerAddress(settings.limits.connects_per_s, settings.limits.connects_burst)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -83,7 +81,10 @@ def make_app(settings: Settings, clock: Callable[[], float] = time.monotonic) ->
         else:
             answer = _file("index.html")
             known = sessions.needs_token or sessions.find(request.cookies.get(_cookie_name(request)))
-            cookie = None if known else sessions.open()
+            # Who is led here by another site comes without their cookie, and must keep it. Browsers that do not say
+            # where a request comes from get theirs from /ws, with which the page's own cookie is sent.
+            own = request.headers.get("sec-fetch-site") in ("none", "same-origin")
+            cookie = sessions.open() if own and not known else None
         if cookie is not None:
             _set_cookie(answer, request, cookie)
         return answer
@@ -103,15 +104,15 @@ def make_app(settings: Settings, clock: Callable[[], float] = time.monotonic) ->
         file = files.get(name)
         if file is None:
             return Response("there is no such file here", status_code=404, media_type="text/plain")
-        return Response(file.content, media_type=file.media_type, headers={"cache-control": "no-cache"})
+        return InPieces(file.content, media_type=file.media_type, headers={"cache-control": "no-cache"})
 
     @app.get("/emission/{name}")
     async def emission(name: str) -> Response:
         for sound in sounds.values():
             if name == f"{sound.name}.f32":
-                return Response(sound.pcm, media_type="application/octet-stream", headers={"cache-control": "no-cache"})
+                return InPieces(sound.pcm, media_type="application/octet-stream", headers={"cache-control": "no-cache"})
             if name == f"{sound.name}.wav":
-                return Response(sound.wav, media_type="audio/wav", headers={"cache-control": "no-cache"})
+                return InPieces(sound.wav, media_type="audio/wav", headers={"cache-control": "no-cache"})
         return Response("there is no such sound here", status_code=404, media_type="text/plain")
 
     @app.get("/results/check.json")
@@ -126,7 +127,8 @@ def make_app(settings: Settings, clock: Callable[[], float] = time.monotonic) ->
     @app.websocket("/ws")
     async def stream(socket: WebSocket) -> None:
         cookie = socket.cookies.get(_cookie_name(socket))
-        session, made = sessions.find(cookie), None
+        known, made = sessions.find(cookie), None
+        session = known
         if session is None and not sessions.needs_token:
             made = sessions.open()
             session = sessions.find(made)
@@ -145,12 +147,13 @@ def make_app(settings: Settings, clock: Callable[[], float] = time.monotonic) ->
             return await _turned_away(
                 socket, said.CloseReason.FULL, f"{most} clients are connected, the most there may be"
             )
-        if not may_begin(socket):
+        if not may_begin(socket, known):
             return await _turned_away(
                 socket, said.CloseReason.TOO_FAST, "too many connections from your address; wait a minute"
             )
         connection = Connection(socket, session, welcome, make_view, pools, settings.limits, clock)
         former = sessions.begin_stream(session, connection)
+        socket.scope.get(STREAMS, lambda: None)()
         # In a task of its own, which lets go of what it holds even where this one is cancelled at every step.
         task = asyncio.create_task(_served(connection, former, lambda: sessions.end_stream(session, connection)))
         running.add(task)
@@ -165,15 +168,10 @@ def make_app(settings: Settings, clock: Callable[[], float] = time.monotonic) ->
     async def file(name: str) -> Response:
         return _file(name)
 
-    def may_begin(socket: WebSocket) -> bool:
-        """Count the streams that an address begins."""
-        peer, limits = socket.client.host if socket.client else "", settings.limits
-        # In order of their last stream; one that is forgotten begins anew.
-        known = begun.pop(peer, None) or Allowance(limits.connects_per_s, limits.connects_burst, clock())
-        begun[peer] = known
-        while len(begun) > MOST_ADDRESSES:
-            del begun[next(iter(begun))]
-        return known.take(1.0, clock())
+    def may_begin(socket: WebSocket, known: Session | None) -> bool:
+        """Count the streams that a browser begins, or an address whose browsers were not known."""
+        peer = socket.client.host if socket.client else ""
+        return begun.of(peer if known is None else known.cookie_hash).take(1.0, clock())
 
     def welcome(session: Session) -> said.Welcome:
         return said.Welcome(

@@ -2,7 +2,11 @@
 
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
 from typing import Any
 
 from mien.errors import MienError
@@ -13,15 +17,44 @@ MOST_OPEN = 256
 SPARE_FILES = 64
 """Open files that are left to all else: models, studies, the event loop."""
 
-MOST_LEAVING = 16
-"""Of those that must go so many are waited for before another is let in: the event loop closes them."""
+MOST_IN_TURN = 8
+"""So many are accepted before the event loop turns to those that are inside; it would take all that wait."""
+
+SEND_BYTES = 262_144
+"""What the system keeps for a connection that has not read it yet."""
+
+STREAMS = "mien.streams"
+"""In the scope of a WebSocket: a function to be called once it is a client's stream, which keeps its place."""
+
+
+class Stage(IntEnum):
+    """How much a connection is worth keeping."""
+
+    NEW = 0
+    """It has sent no whole request."""
+    ANSWERED = 1
+    """It has its answer, and asks nothing now."""
+    ASKING = 2
+    """It reads an answer, or is a WebSocket that is no client's stream so far."""
+    STREAM = 3
+    """A client's stream; it keeps its place."""
+
+
+@dataclass(slots=True)
+class _Guest:
+    """One connection. `end` ends it; the event loop, which owns it, then closes it."""
+
+    socket: socket.socket
+    peer: str
+    end: Callable[[], object]
+    stage: Stage = Stage.NEW
 
 
 class Doors(socket.socket):
     """A listening socket that keeps the number of connections bounded.
 
-    Where there are too many, the oldest goes of those that have sent no whole request yet, so that idle connections
-    lock nobody out; where there is none of these, who comes is turned away.
+    Where there are too many, that of the least stage goes whose last request is longest ago, so that idle connections,
+    and those that read slowly, lock nobody out; where all are streams, who comes is turned away.
 
     Args:
         listening: becomes this. most: connections at once.
@@ -30,55 +63,71 @@ class Doors(socket.socket):
     def __init__(self, listening: socket.socket, most: int | None = None) -> None:
         super().__init__(fileno=listening.detach())
         self._most = most_open() if most is None else most
-        # By their numbers, oldest first; one that was closed has no number any more.
-        self._waiting: dict[int, tuple[socket.socket, str]] = {}
-        self._served: dict[int, tuple[socket.socket, str]] = {}
-        self._leaving: list[socket.socket] = []
+        # By their numbers, in order of their last request; one that was closed has no number any more.
+        self._inside: dict[int, _Guest] = {}
+        self._n_in_turn = 0
+        # Of those that come through it, too; else the system would keep megabytes for one that does not read.
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept a connection.
 
         Raises:
             ConnectionAbortedError: it was turned away.
-            BlockingIOError: there is none, or others must go first.
+            BlockingIOError: there is none, or others have their turn first.
         """
-        self._leaving = [each for each in self._leaving if each.fileno() >= 0]
-        if len(self._leaving) >= MOST_LEAVING:
-            raise BlockingIOError("others must go first")
+        if self._n_in_turn >= MOST_IN_TURN:
+            self._n_in_turn = 0
+            raise BlockingIOError("others have their turn first")
+        self._n_in_turn += 1
         opened, address = super().accept()
         peer = str(address[0])
+        self._inside = {number: each for number, each in self._inside.items() if each.socket.fileno() == number}
         for most, whose in ((self._most // 2, peer), (self._most, None)):
-            if self._n_open(whose) >= most and not self._make_room(whose):
+            if not self._make_room(most, whose):
                 opened.close()
                 raise ConnectionAbortedError("too many connections are open")
-        self._waiting[opened.fileno()] = opened, peer
+        self._inside[opened.fileno()] = _Guest(opened, peer, partial(_shut, opened))
         return opened, address
 
+    def introduce(self, number: int, end: Callable[[], object]) -> None:
+        """Say how the connection with this number of a file is ended, now that the event loop knows it."""
+        if number in self._inside:
+            self._inside[number].end = end
+
     def note_request(self, number: int) -> None:
-        """Say that a whole request has come over the connection with this number of a file."""
-        if number in self._waiting:
-            self._served[number] = self._waiting.pop(number)
+        """Say that a whole request has come over a connection."""
+        self._note(number, Stage.ASKING)
 
-    def _n_open(self, peer: str | None) -> int:
-        for connections in (self._waiting, self._served):
-            for number, (opened, _) in list(connections.items()):
-                if opened.fileno() != number:
-                    del connections[number]
-        return sum(
-            peer in (None, whose) for connections in (self._waiting, self._served) for _, whose in connections.values()
-        )
+    def note_answer(self, number: int) -> None:
+        """Say that a connection has its answer."""
+        self._note(number, Stage.ANSWERED)
 
-    def _make_room(self, peer: str | None) -> bool:
-        """End the oldest connection without a request, of one address or of all; return whether there was one."""
-        oldest = next((number for number, (_, whose) in self._waiting.items() if peer in (None, whose)), None)
-        if oldest is None:
+    def note_stream(self, number: int) -> None:
+        """Say that a connection is a client's stream."""
+        self._note(number, Stage.STREAM)
+
+    def _note(self, number: int, stage: Stage) -> None:
+        guest = self._inside.pop(number, None)
+        if guest is not None:
+            guest.stage = stage
+            self._inside[number] = guest
+
+    def _make_room(self, most: int, peer: str | None) -> bool:
+        """End a connection of an address, or of all, where there are too many; return whether there is room then."""
+        inside = {number: each for number, each in self._inside.items() if peer in (None, each.peer)}
+        if len(inside) < most:
+            return True
+        number = min(inside, key=lambda number: inside[number].stage)
+        if inside[number].stage is Stage.STREAM:
             return False
-        opened, _ = self._waiting.pop(oldest)
-        # The event loop owns it: it finds it ended, and closes it.
-        with suppress(OSError):
-            opened.shutdown(socket.SHUT_RDWR)
-        self._leaving.append(opened)
+        self._inside.pop(number).end()
         return True
+
+
+def _shut(opened: socket.socket) -> None:
+    with suppress(OSError):
+        opened.shutdown(socket.SHUT_RDWR)
 
 
 def most_open() -> int:

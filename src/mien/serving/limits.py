@@ -1,5 +1,6 @@
 """What one client may take of the server, and how it is counted."""
 
+import math
 from dataclasses import dataclass
 
 from mien.serving.messages import MAX_TEXT_BYTES, LimitsTold
@@ -10,6 +11,9 @@ MOST_RATE_HZ = 96_000
 BYTES_PER_S = 1.3 * 4 * MOST_RATE_HZ
 """What that takes with its headers, and a little more; it is counted before frames are put together, so half messages
 count too."""
+
+MOST_ADDRESSES = 1_000
+"""Of which it is remembered what they took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,9 @@ class Limits:
         backlog_s: sound of one client that may wait for the server; what is older is dropped, and the client told.
         outbox: messages that may wait for the client; predictions beyond are dropped, and counted.
         clients: streams at once. sessions: browsers known at once.
-        connects_per_s, connects_burst: streams that one address may begin.
+        connects_per_s, connects_burst: streams that one browser may begin, or one address whose browsers are not known.
+        work_per_s, work_burst: frames and reads of one WebSocket: whatever they carry, each costs the server time.
+        reads_per_s, reads_burst: reads of an address' other connections, mostly a request each; more wait.
     """
 
     samples_per_frame: int = 24_000
@@ -53,6 +59,10 @@ class Limits:
     sessions: int = 64
     connects_per_s: float = 1.0
     connects_burst: float = 60.0
+    work_per_s: float = 1_000.0
+    work_burst: float = 4_000.0
+    reads_per_s: float = 100.0
+    reads_burst: float = 1_000.0
 
     @property
     def frame_bytes(self) -> int:
@@ -79,9 +89,39 @@ class Allowance:
 
     def take(self, amount: float, now_s: float) -> bool:
         """Take an amount at a time; return whether it was there."""
+        return self.wait(amount, now_s, 0.0) is not None
+
+    def wait(self, amount: float, now_s: float, longest_s: float) -> float | None:
+        """Take an amount that may be there only later; return in how many seconds, None where that is too long."""
         self._left = min(self._most, self._left + (now_s - self._since_s) * self._per_s)
         self._since_s = now_s
-        if amount > self._left:
-            return False
+        wait_s = max(0.0, (amount - self._left) / self._per_s)
+        if wait_s > longest_s:
+            return None
         self._left -= amount
-        return True
+        return wait_s
+
+    def give_back(self, amount: float) -> None:
+        """Give back what was taken and is not needed."""
+        self._left += amount
+
+
+class PerAddress:
+    """An allowance for each address, or whatever else clients are told apart by; one that was forgotten begins anew.
+
+    Args:
+        per_s, most: of each allowance.
+    """
+
+    def __init__(self, per_s: float, most: float) -> None:
+        self._per_s, self._most = per_s, most
+        # In order of their last use.
+        self._known: dict[str | bytes, Allowance] = {}
+
+    def of(self, whose: str | bytes) -> Allowance:
+        """Return the allowance of an address."""
+        known = self._known.pop(whose, None) or Allowance(self._per_s, self._most, -math.inf)
+        self._known[whose] = known
+        while len(self._known) > MOST_ADDRESSES:
+            del self._known[next(iter(self._known))]
+        return known

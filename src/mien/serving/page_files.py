@@ -1,7 +1,12 @@
 """The page's files, read once: what is asked for is looked up among them, so no path of a client is ever used."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from fastapi.responses import Response
 
 from mien.errors import ModelError
 
@@ -13,6 +18,22 @@ TYPES = {
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",
 }
+
+
+PIECE_BYTES = 65_536
+
+
+class InPieces(Response):
+    """An answer of which a client that reads slowly holds a piece or two; all share the one buffer it is sent from."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        content = memoryview(self.body)
+        for start in range(0, len(content), PIECE_BYTES):
+            await send({"type": "http.response.body", "body": content[start : start + PIECE_BYTES], "more_body": True})
+            # Others take their turn, and one that has gone is known before more is written.
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b""})
 
 
 @dataclass(frozen=True, slots=True)
