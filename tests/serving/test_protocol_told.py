@@ -53,7 +53,7 @@ def test_the_limits_that_are_told_are_those_that_are_kept():
     assert f"more than {limits.work_per_s:,.0f} WebSocket frames and reads per second" in TEXT
     assert f"(bursts of {limits.work_burst:,.0f} are fine)" in TEXT
     assert f"{limits.reads_per_s:g} requests per second (bursts of {limits.reads_burst:,.0f}" in TEXT
-    assert f"request within {REQUEST_S:g} s" in TEXT and f"There are {MOST_OPEN} at" in TEXT
+    assert f"request within {REQUEST_S:g} s" in TEXT and f"There are {MOST_OPEN} connections at most" in TEXT
     assert f"within {ANSWER_S:g} s" in TEXT and HTTP_S == 60 and "ends after a minute" in TEXT
 
 
