@@ -1,8 +1,10 @@
-"""Attacks on a server of this machine, for a bounded time: `python hostile.py PORT KIND SECONDS`.
+"""Attacks on a server of this machine, for a bounded time: `python attacks.py PORT KIND SECONDS`.
 
-A process of its own, which takes none of the server's turns; it needs the standard library alone and starts at once.
+A process of its own, which takes none of the server's turns and gives way to it, as who attacks from another machine
+would; it needs the standard library alone and starts at once.
 """
 
+import os
 import socket
 import sys
 import threading
@@ -42,6 +44,7 @@ def _poured(first, piece, second=b""):
                 threading.Thread(target=swallow, args=[raw], daemon=True).start()
                 while time.monotonic() < until_s:
                     raw.sendall(piece)
+                    time.sleep(0.001)
             time.sleep(0.002)
 
     return attack
@@ -113,6 +116,8 @@ ATTACKS = {
 
 def main(port, kind, seconds):
     """Attack in threads, and say so."""
+    if hasattr(os, "nice"):
+        os.nice(5)
     attack, n_clients = ATTACKS[kind]
     until_s = time.monotonic() + seconds
     threads = [threading.Thread(target=attack, args=[port, until_s], daemon=True) for _ in range(n_clients)]

@@ -7,10 +7,10 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import hostile
+import attacks
 import numpy as np
 import pytest
-from hostile import CHUNKED, EMISSION, EMPTY, GET, HANDSHAKE, HEAD, asking, plain
+from attacks import CHUNKED, EMISSION, EMPTY, GET, HANDSHAKE, HEAD, asking, plain
 from serving_fakes import BLOCK, settings
 
 for name in ("fastapi", "uvicorn", "websockets"):
@@ -31,8 +31,8 @@ PATIENCE_S = 1.0
 @contextmanager
 def attacked(port, kind):
     """Attack a server in another process, which ends by itself."""
-    command = [sys.executable, hostile.__file__, str(port), kind, str(ATTACK_S)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(hostile.__file__).parent) as attacking:
+    command = [sys.executable, attacks.__file__, str(port), kind, str(ATTACK_S)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(attacks.__file__).parent) as attacking:
         assert attacking.stdout.readline() == b"begun\n"
         time.sleep(0.2)
         try:
@@ -64,7 +64,7 @@ def served(tmp_path, monkeypatch):
         yield lambda **limits: serving.enter_context(running(settings(tmp_path, limits=Limits(**limits))))
 
 
-@pytest.mark.parametrize("kind", hostile.ATTACKS)
+@pytest.mark.parametrize("kind", attacks.ATTACKS)
 def test_who_behaves_gets_95_percent_of_their_answers_beside(served, kind, capfd):
     port, shares = served(), []
     # What else this machine does may make answers late; an attack would each time.
