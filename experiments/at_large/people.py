@@ -23,12 +23,9 @@ from mien.simulate.options import SimulationOptions
 WIDE = Chirp(low_hz=15_000, high_hz=23_000)
 """Channels are kept over 8 kHz, so that one scattering serves the paper's chirp, tones below it and wider chirps."""
 
-LEARNT = SimulationOptions(n_subjects=2400, n_takes=3, n_neutral_takes=1, probe=WIDE, seed=1000)
-SCORED = SimulationOptions(n_subjects=50, n_takes=10, n_neutral_takes=2, probe=WIDE, seed=1)
+LEARNT = SimulationOptions(levels_version=1, n_subjects=2400, n_takes=3, n_neutral_takes=1, probe=WIDE, seed=1000)
+SCORED = SimulationOptions(levels_version=1, n_subjects=50, n_takes=10, n_neutral_takes=2, probe=WIDE, seed=1)
 """Three takes of each of six expressions by many, ten by fifty others; all of 1 s, and neutral clips of everyone."""
-
-N_ELSEWHERE = 1200
-"""People learnt from at `easy` and `wild`, which serve the model that ships and no comparison."""
 
 _BY_PROFILE = ("take", "clip")
 """One sound serves both."""
@@ -50,8 +47,6 @@ BLOCK = 600
 def channels(work: Path, level: str, part: str, n_jobs: int) -> KeptChannels:
     """Return the kept channels of those learnt from or scored (`part`), computed where they are missing."""
     options = replace(LEARNT if part == "learnt" else SCORED, level=level)
-    if part == "learnt" and level not in ("medium", "hard"):
-        options = replace(options, n_subjects=N_ELSEWHERE)
     return keep_channels(work / f"{level}-{part}", options, n_jobs=n_jobs)
 
 

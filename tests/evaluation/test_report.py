@@ -309,7 +309,7 @@ def test_the_sound_of_a_study_is_drawn(tmp_path):
     assert anchors == [*SECTIONS[:4], "heard", *SECTIONS[4:]]
     assert "removal of the direct path" in page.text and "What linear hears (range-profile)" in page.text
     assert "could not be drawn" not in page.text
-    assert "mien simulate STUDY --subjects 3 --level medium --takes 1" in page.text
+    assert "mien simulate STUDY --subjects 3 --level medium --levels-version 2 --takes 1" in page.text
     assert np.isfinite(results.summary()["accuracy"]).all()
     for name in study.table["path"]:
         (study.path / name).unlink()

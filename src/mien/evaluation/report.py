@@ -210,6 +210,8 @@ def _simulate_line(options: Mapping[str, Any]) -> str:
     names = {
         "n_subjects": "--subjects",
         "level": "--level",
+        "levels_version": "--levels-version",
+        "head": "--head",
         "n_takes": "--takes",
         "duration_s": "--duration-s",
         "seed": "--seed",

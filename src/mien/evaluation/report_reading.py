@@ -104,9 +104,19 @@ class Reading:
         return int(self.cases[0].scored["subject"].nunique())
 
     def level(self) -> str | None:
-        """Return the difficulty at which the study was simulated."""
+        """Return the difficulty at which the study was simulated, and of which version of the levels it is."""
         level = (self.facts["study"]["generator"] or {}).get("level")
-        return level.get("name") if isinstance(level, Mapping) else level
+        if not isinstance(level, Mapping):
+            return level
+        return f"{level.get('name')} (levels version {level['version']})" if "version" in level else level.get("name")
+
+    @property
+    def moves_by_recipe(self) -> bool:
+        """Whether heads moved with the expression by a recipe that all simulated subjects share."""
+        generator = self.facts["study"]["generator"] or {}
+        level, options = generator.get("level"), generator.get("options") or {}
+        first = isinstance(level, Mapping) and level.get("version") == 1
+        return first or options.get("head") == "recipe"
 
     def origin_words(self) -> str:
         """Return what every caption must say: simulated or not, the level, the seeds."""

@@ -109,6 +109,13 @@ def banners(reading: Reading) -> str:
             f"a model of faces and sound{level}. No person was recorded, and no figure here is an accuracy on real "
             f"faces.</p></div>"
         )
+    if reading.moves_by_recipe:
+        found.append(
+            '<div class="banner bad" role="note"><p><strong>Measures mostly head motion.</strong> In this study every '
+            "simulated head moves with an expression by one shared recipe, as in version 1 of the levels: a classifier "
+            "keeps most of its accuracy when the face is frozen. Real heads need not move so. Simulate the study anew "
+            "with version 2, where nothing but the face tells the expression.</p></div>"
+        )
     if reading.leaks:
         found.append(
             '<div class="banner bad" role="note"><p><strong>Leaks on purpose.</strong> Windows were split at random, '

@@ -18,6 +18,7 @@ from mien.reproduce.facer.paper import N_WINDOWS, PAPER
 from mien.reproduce.facer.plan import CASES, SCALES, TUNES_WITHIN, Scale
 from mien.reproduce.facer.run import Found
 from mien.reproduce.facer.tables import value
+from mien.simulate.levels import VERSION
 
 CHANCE = 1 / 6
 BANNER = (
@@ -86,7 +87,7 @@ def why(scale: Scale, left_out: str) -> list[str]:
     """Return why ours and the paper's figures differ, in sentences."""
     sentences = [
         "The people. The paper recorded 20 real people with a phone's earpiece; ours are faces of a simulator, whose "
-        f"level {scale.level} fixes how far people, takes, head and hand differ. How hard that is compared with life "
+        f"level {scale.level} (levels version {VERSION}) fixes how far people, takes, head and hand differ. How hard that is compared with life "
         f"is "
         "not known: the levels were fixed beforehand and are not tuned to the paper.",
         "What was split. The paper does not say whether its 80/20 split keeps a take whole. Ours does, always. The row "
@@ -301,7 +302,7 @@ def _again(scale: Scale) -> str:
     facts = {
         "People": f"{scale.sex_counts[0]} men, {scale.sex_counts[1]} women a seed",
         "Takes": f"{scale.n_takes} of each expression, open and masked, {scale.duration_s:g} s; a neutral clip each",
-        "Level": scale.level,
+        "Level": f"{scale.level} (levels version {VERSION})",
         "Seeds": ", ".join(map(str, scale.seeds)),
         "Spectrogram": f"{scale.spectrogram.window_s:g} s every {scale.spectrogram.hop_s:g} s, from "
         f"{scale.spectrogram.from_s:g} s on",
