@@ -92,7 +92,8 @@ def _block(
     # Axes are not stored: one take heard anew has them.
     (one,), _ = heard_features(kept, [front_end], people=[0], probe=probe, progress=False)
     with np.load(path, allow_pickle=False) as arrays:
-        return replace(one, values=arrays["values"], row=arrays["row"], start_s=arrays["start_s"]), table
+        kept = {name: arrays[name] for name in ("values", "row", "start_s")}
+        return replace(one, broken=np.zeros(0, dtype=bool), **kept), table
 
 
 def _write(features: Features, path: Path) -> None:

@@ -50,6 +50,8 @@ N_SLIDES = 2
 VARIED: dict[str, Any] = {"identity_spread": 1.3, "shape_noise_mm": 2.0, "field_noise": 0.4}
 FAR: dict[str, Any] = {"identity_spread": 1.5, "shape_noise_mm": 3.0, "field_noise": 0.8}
 
+_KEPT = ("values", "row", "start_s")
+
 HEARING = {"clip": RangeProfile(neutral="clip"), "take": RangeProfile(neutral="take")}
 """Against a stored neutral clip, and against each take's own beginning; one sound serves both."""
 
@@ -148,18 +150,14 @@ def heard(name: str, family: Family, level: str, work: Path, n_jobs: int) -> Hea
     first, _ = heard_features(kept, list(HEARING.values()), people=[0], progress=False)
     with np.load(path, allow_pickle=False) as arrays:
         features = {
-            key: replace(
-                one, values=arrays[f"{key}.values"], row=arrays[f"{key}.row"], start_s=arrays[f"{key}.start_s"]
-            )
+            key: replace(one, broken=np.zeros(0, dtype=bool), **{name: arrays[f"{key}.{name}"] for name in _KEPT})
             for key, one in zip(HEARING, first, strict=True)
         }
     return Heard(features, table)
 
 
 def _write(features: dict[str, Features], path: Path) -> None:
-    arrays = {
-        f"{key}.{name}": getattr(one, name) for key, one in features.items() for name in ("values", "row", "start_s")
-    }
+    arrays = {f"{key}.{name}": getattr(one, name) for key, one in features.items() for name in _KEPT}
     with path.open("wb") as file:
         np.savez(file, **arrays)
 
@@ -263,12 +261,13 @@ def as_markdown(table: pd.DataFrame) -> str:
 
 def scores_told(table: pd.DataFrame) -> str:
     """Return what the model card says of the scores."""
+    own = SCORED["own"]
     return (
-        f"Simulated, levels version 2, training seed {SEED}. Scored: {SCORED['own'].n_subjects} simulated subjects of each "
-        f"level and family who were not trained on, {SCORED['own'].n_takes} takes of 1 s of each expression; the family "
-        f"`own, far` was neither trained on nor calibrated with. Chance is {1 / len(EXPRESSIONS):.3f}. Another training "
-        "seed or processor moves these figures by a few points. On real faces nothing was measured. How it does on "
-        "streams of sound: `experiments/live/results`.\n\n" + as_markdown(table)
+        f"Simulated, levels version 2, training seed {SEED}. Scored: {own.n_subjects} simulated subjects of each level and "
+        f"family who were not trained on, {own.n_takes} takes of 1 s of each expression; the family `own, far` was neither "
+        f"trained on nor calibrated with. Chance is {1 / len(EXPRESSIONS):.3f}. Another training seed or processor moves "
+        "these figures by a few points. On real faces nothing was measured. How it does on streams of sound: "
+        "`experiments/live/results`.\n\n" + as_markdown(table)
     )
 
 

@@ -114,8 +114,8 @@ def _faults_of_header(header: StudyHeader) -> list[Fault]:
     if header.origin == "simulated" and header.generator is None:
         faults.append(Fault("warning", STUDY_FILE, "origin is simulated, but no generator says how"))
     if header.origin == "simulated" and (header.generator or {}).get("version") == 1:
-        words = "simulated with version 1 of the levels, where the head's motion tells the expression"
-        faults.append(Fault("warning", STUDY_FILE, f"{words}; simulate it anew for version 2, where only the face does"))
+        words = "simulated with version 1 of the levels, where the head's motion tells the expression; "
+        faults.append(Fault("warning", STUDY_FILE, words + "simulate it anew for version 2, where only the face does"))
     return faults
 
 

@@ -87,9 +87,9 @@ def why(scale: Scale, left_out: str) -> list[str]:
     """Return why ours and the paper's figures differ, in sentences."""
     sentences = [
         "The people. The paper recorded 20 real people with a phone's earpiece; ours are faces of a simulator, whose "
-        f"level {scale.level} (levels version {VERSION}) fixes how far people, takes, head and hand differ. How hard that is compared with life "
-        f"is "
-        "not known: the levels were fixed beforehand and are not tuned to the paper.",
+        f"level {scale.level} (levels version {VERSION}) fixes how far people, takes, head and hand "
+        "differ. How hard that is compared with life is not known: the levels were fixed beforehand and are not tuned "
+        "to the paper.",
         "What was split. The paper does not say whether its 80/20 split keeps a take whole. Ours does, always. The row "
         "1a-windows mixes windows on purpose, and closer ones: pieces of every scored window are learnt, so that a "
         "rise of the score is no better hearing.",
