@@ -29,6 +29,16 @@ def print_table(rows: list[tuple[str, ...]]) -> None:
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
 
 
+def usable_takes(study: Any, front_ends: list[Any], skip_bad: bool, n_jobs: int) -> Any:
+    """Return a study without the takes that cannot be used, and say which and what remains."""
+    from mien.datasets.selection import usable
+
+    kept, said = usable(study, front_ends, skip_bad=skip_bad, n_jobs=n_jobs)
+    for line in said:
+        say(line)
+    return kept
+
+
 def show_study(path: Path, as_json: bool) -> None:
     """Show what a study holds."""
     from mien.datasets.study import load_study

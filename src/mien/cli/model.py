@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import FrontEnd, Jobs, Json, ModelPath, Options, OutModel, Resume, Seed, StudyPath
+from mien.cli.options import FrontEnd, Jobs, Json, ModelPath, Options, OutModel, Resume, Seed, SkipBad, StudyPath
 from mien.errors import MienError, RecordingError
-from mien.terminal import parsed_front_end, print_json, refuse_finished, say, show_model
+from mien.terminal import parsed_front_end, print_json, refuse_finished, say, show_model, usable_takes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,10 +29,13 @@ def train(
     option: Options = None,
     seed: Seed = 0,
     jobs: Jobs = 2,
+    skip_bad: SkipBad = False,
     resume: Resume = False,
     as_json: Json = False,
 ) -> None:
     """Train one recognizer on all labelled takes of a study.
+
+    Takes that its table marks as no-probe are left out and named.
 
     Example: mien train facer study --out model --option width=8 --option epochs=2 --option adaptation_epochs=1
     """
@@ -46,13 +49,20 @@ def train(
     recognizer = Recognizer(
         method, parsed_front_end(front_end), loaded.probe, parse_options(method, option or []), seed
     )
+    loaded = usable_takes(loaded, [recognizer.front_end], skip_bad, jobs)
     recognizer.fit(loaded, checkpoints=out / "checkpoints", resume=resume, n_jobs=jobs).save(out)
     write_run(out, "train", recognizer.describe(), seed=seed, data_digest=loaded.digest)
     show_model(out, recognizer.describe(), as_json)
 
 
 def adapt(
-    model: ModelPath, study: StudyPath, out: OutModel, seed: Seed = 0, jobs: Jobs = 2, as_json: Json = False
+    model: ModelPath,
+    study: StudyPath,
+    out: OutModel,
+    seed: Seed = 0,
+    jobs: Jobs = 2,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
 ) -> None:
     """Adapt a facer, xhar or dann model to unlabelled takes of new people; labels in the study are not read.
 
@@ -63,8 +73,9 @@ def adapt(
     from mien.recognizer import Recognizer
 
     refuse_finished(out, "recognizer.json", "a model")
-    loaded = load_study(study)
-    adapted = Recognizer.load(model).adapt(loaded, seed=seed, n_jobs=jobs)
+    recognizer = Recognizer.load(model)
+    loaded = usable_takes(load_study(study), [recognizer.front_end], skip_bad, jobs)
+    adapted = recognizer.adapt(loaded, seed=seed, n_jobs=jobs)
     adapted.save(out)
     write_run(out, "adapt", adapted.describe(), seed=seed, data_digest=loaded.digest)
     show_model(out, adapted.describe(), as_json)
@@ -78,6 +89,7 @@ def calibrate(
         str | None, typer.Option("--subject", help="Whose takes; needed where the study has several people.")
     ] = None,
     jobs: Jobs = 2,
+    skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
     """Calibrate a model to one person: their neutral clip, and 1, 2 or 4 labelled takes of each expression.
@@ -93,7 +105,8 @@ def calibrate(
     from mien.recognizer import Recognizer, is_labelled
 
     refuse_finished(out, "recognizer.json", "a model")
-    loaded, recognizer = load_study(study), Recognizer.load(model)
+    recognizer = Recognizer.load(model)
+    loaded = usable_takes(load_study(study), [recognizer.front_end], skip_bad, jobs)
     labelled = is_labelled(loaded.table["expression"].to_numpy(dtype=object))
     theirs = np.ones(len(loaded), dtype=bool) if subject is None else (loaded.table["subject"] == subject).to_numpy()
     if subject is not None and not theirs.any():

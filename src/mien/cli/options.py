@@ -19,6 +19,10 @@ Options = Annotated[
         "--option", metavar="NAME=VALUE", help="Of the method, e.g. epochs=20 or facer.epochs=20; repeatable."
     ),
 ]
+SkipBad = Annotated[
+    bool,
+    typer.Option("--skip-bad", help="Leave takes out that cannot be used, and name them, instead of stopping at one."),
+]
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="The model's folder, or builtin.")]
 OutModel = Annotated[Path, typer.Option("--out", help="Folder of the model to write.")]

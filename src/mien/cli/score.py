@@ -6,8 +6,17 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import FrontEnd, Jobs, Json, Options, Resume, Seed
-from mien.terminal import numbers, options_of, parsed_front_end, print_json, refuse_finished, say, show_scores
+from mien.cli.options import FrontEnd, Jobs, Json, Options, Resume, Seed, SkipBad
+from mien.terminal import (
+    numbers,
+    options_of,
+    parsed_front_end,
+    print_json,
+    refuse_finished,
+    say,
+    show_scores,
+    usable_takes,
+)
 
 SHOWN = {
     "The paper's cases, and ours (simulated; chance 0.167)": "beside",
@@ -67,17 +76,20 @@ def evaluate(
     front_end: FrontEnd = None,
     option: Options = None,
     jobs: Jobs = 2,
+    skip_bad: SkipBad = False,
     resume: Resume = False,
     as_json: Json = False,
 ) -> None:
     """Score methods by a protocol and write a report.
+
+    Takes that the study's table marks as no-probe are left out and named.
 
     Example: mien evaluate svm linear study --protocol leave-out:subject --folds 2 --out results
     """
     from mien.datasets.study import load_study
     from mien.evaluation.benchmark import evaluate as run
     from mien.evaluation.report import report_from_folder
-    from mien.recognizer import parse_options
+    from mien.recognizer import Recognizer, parse_options
 
     if len(arguments) < 2:
         raise typer.BadParameter("at least one method and the study are needed", param_hint="METHOD... STUDY")
@@ -87,6 +99,8 @@ def evaluate(
     loaded = load_study(Path(study))
     chosen = parsed_front_end(front_end)
     changes = {method: parse_options(method, options_of(method, methods, option or [])) for method in methods}
+    hearing = [Recognizer(method, chosen, loaded.probe, changes[method]).front_end for method in methods]
+    loaded = usable_takes(loaded, list(dict.fromkeys(hearing)), skip_bad, jobs)
     results = run(
         loaded,
         tuple(methods),

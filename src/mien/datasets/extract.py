@@ -81,7 +81,7 @@ def _features_of(take: Take, neutral: Take | NeutralProfile | None, front_end: F
             recording = filled(take.recording(), float(getattr(front_end, "window_s", 0.0)))
             features = front_end.features(recording, face)
     except MienError as error:
-        raise StudyError(f"{take.name}: {error}") from error
+        raise StudyError(f"{take.name}: {error} (--skip-bad leaves such takes out and names them)") from error
     digest = hashlib.sha256(np.ascontiguousarray(recording.samples).tobytes()).hexdigest()
     return replace(features, row=np.full(len(features), take.row, dtype=np.int64)), digest
 
