@@ -2,15 +2,19 @@
 
 import dataclasses
 import json
+import os
+import signal
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 from fake_study import AdaptiveNearest, FakeFrontEnd, FakeStudy, Nearest, fake_features, fake_table
 
-from mien.errors import SplitError, StudyError
+from mien.errors import SplitError, StudyError, WorkerLost
 from mien.evaluation.benchmark import evaluate
 from mien.evaluation.results import PREDICTION_COLUMNS, RESULT_COLUMNS, read_results, summary
+from mien.splits import make_splits
 
 TABLE = fake_table(6, 4)
 STUDY = FakeStudy(TABLE)
@@ -152,6 +156,29 @@ def test_an_interrupted_run_goes_on_and_gives_the_same(tmp_path):
     resumed = evaluate(STUDY, {"nearest": Nearest}, "mixed", **options, out=tmp_path, resume=True)
     pd.testing.assert_frame_equal(resumed.predictions, whole.predictions)
     assert not (tmp_path / "partial").exists()
+
+
+class Killed(Nearest):
+    """Its process is killed at the third fold, as the system does when memory runs out."""
+
+    def fit_features(self, features, labels, subjects, train, validation):
+        if min(set(range(len(labels))) - set(train) - set(validation)) == KILLED_AT:
+            time.sleep(1)  # the other process finishes what it has
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().fit_features(features, labels, subjects, train, validation)
+
+
+KILLED_AT = min(make_splits(TABLE, "leave-out:subject", n_folds=3, seed=0)[2].test)
+
+
+def test_a_run_whose_worker_was_killed_goes_on_and_gives_the_same(tmp_path):
+    options = {"n_folds": 3, "features": {"nearest": FEATURES}, "progress": False, "out": tmp_path}
+    with pytest.raises(WorkerLost, match="a worker process was killed"):
+        evaluate(STUDY, {"nearest": Killed}, "leave-out:subject", **options, n_jobs=2)
+    assert len(list((tmp_path / "partial").glob("job-*.csv"))) == 2
+    resumed = evaluate(STUDY, {"nearest": Nearest}, "leave-out:subject", **options, resume=True)
+    whole = evaluate(STUDY, {"nearest": Nearest}, "leave-out:subject", **options | {"out": None})
+    pd.testing.assert_frame_equal(resumed.predictions, whole.predictions)
 
 
 def test_a_finished_run_is_not_done_again(tmp_path):
