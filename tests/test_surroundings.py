@@ -9,6 +9,7 @@ import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import PicklingError
 from typing import ClassVar
 
 import joblib
@@ -178,6 +179,20 @@ def test_a_killed_worker_is_one_line(workers_end):
     with pytest.raises(WorkerLost, match="a worker process was killed.*--jobs 1") as caught:
         list(results_of(made))
     assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_between_processes_is_told_as_such():
+    """joblib hands large arrays over by files in a folder of its own."""
+
+    def made():
+        yield 1
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise PicklingError("Could not pickle the task to send it to the workers.") from error
+
+    with pytest.raises(OSError, match="No space left"):
+        list(results_of(made()))
 
 
 @dataclass(frozen=True)

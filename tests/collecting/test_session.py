@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from plays import QUICK, recording, silence
 
+from mien.collecting.people import unfinished
 from mien.collecting.protocol import Protocol
 from mien.collecting.session import Collection
 from mien.datasets.adopt import adopt
@@ -372,3 +373,24 @@ def test_a_study_takes_other_protocols_of_the_same_probe(study):
     low = Protocol(probe={"kind": "chirp", "low_hz": 17_000, "high_hz": 20_000})
     with pytest.raises(StudyError, match="probe.low_hz 19000.* cannot be resumed with 17000"):
         begin(study, "003", protocol=low)
+
+
+def test_what_desktops_leave_in_a_study_is_passed_over(study):
+    """A share that a Mac and a Windows machine have looked at, before a study is begun and between its sessions."""
+
+    def clutter():
+        for folder in {study, *study.rglob("ses-*")}:
+            folder.mkdir(exist_ok=True)
+            beside = [f"._{path.name}" for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
+            for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._x_echo.flac", *beside):
+                (folder / name).write_bytes(b"\0\5\x16\7")
+
+    clutter()
+    with begin(study) as collection:
+        collect(collection, 2)
+    clutter()
+    assert faults(study) == [] and unfinished(study) == [("001", "01")]
+    with begin(study, resume=True) as collection:
+        collect(collection)
+    assert faults(study) == [] and unfinished(study) == [] and not (study / "unlisted").exists()
+    assert len(load_study(study)) == len(list(study.rglob("sub-*_echo.flac")))

@@ -51,7 +51,7 @@ def unfinished(study: Path | str) -> list[tuple[str, str]]:
         return []
     rows = read_table(study / TAKES_FILE, REQUIRED).rows
     found = []
-    for path in sorted(study.glob("sub-*/ses-*/*_session.json")):
+    for path in sorted(study.glob("sub-*/ses-*/sub-*_session.json")):
         record, _ = read_record(path, None, None)
         who = record.subject, record.session
         names = [number_and_version(row["take"]) for row in rows if (row["subject"], row["session"]) == who]

@@ -140,7 +140,7 @@ class Collection:
 
     def _strays(self, takes: set[str]) -> list[Path]:
         """Return files of takes that the table does not have: a crash before a row leaves some, a lost table all."""
-        entries = sorted(self._path.parent.glob("*_take-*_*"))
+        entries = sorted(self._path.parent.glob("sub-*_take-*_*"))
         strays = [entry for entry in entries if entry.name.split("_take-")[1].split("_")[0] not in takes]
         listed = self._writer.listed if strays else None
         return [entry for entry in strays if listed is not None and entry not in listed]
