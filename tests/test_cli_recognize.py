@@ -102,3 +102,12 @@ def test_of_a_pipe_of_two_channels_the_one_with_the_stronger_probe_is_heard(mien
         piped[name] = mien("recognize", "builtin", "-", "--csv", pipe=buffer.getvalue())
     assert piped["two"][:2] == piped["one"][:2] and piped["one"][0] == 0
     assert "standard input: channel 1 of 2 was taken" in piped["two"][2]
+
+
+def test_a_pipe_at_another_rate_is_resampled_as_it_comes_and_says_so(mien):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, echo(1, 3.0, rate_hz=96_000).samples.T, 96_000, subtype="PCM_24", format="WAV")
+    code, out, err = mien("recognize", "builtin", "-", "--csv", pipe=buffer.getvalue())
+    assert code == 0 and "standard input: it is resampled from 96000 to 48000 Hz" in err
+    assert len(out.splitlines()) > 20
+    assert all("resampled" in line.rsplit(",", 1)[1] for line in out.splitlines()[1:])

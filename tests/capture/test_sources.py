@@ -10,7 +10,9 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mien.capture.resampled import resampled
 from mien.capture.sources import ROW_SAMPLES, are_halves, file_source, piped_source, sources_in
+from mien.dsp import resample_rate
 from mien.errors import MienError, RecordingError
 from mien.probe import Chirp
 
@@ -181,3 +183,16 @@ def test_clipping_is_told():
     buffer = io.BytesIO()
     soundfile.write(buffer, loud.T, 48_000, subtype="FLOAT", format="WAV")
     assert any(block.clipped for block in piped_source(piped(buffer.getvalue())).blocks)
+
+
+@pytest.mark.parametrize("rate_hz", [96_000, 88_200, 50_000])
+@pytest.mark.parametrize("n_samples", [1_000, 77_777])
+def test_a_stream_that_is_resampled_as_it_comes_is_the_whole_resampled(rate_hz, n_samples):
+    sound = 0.3 * CHIRP.at(np.arange(n_samples) / rate_hz)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.stack([sound, -sound], axis=1), rate_hz, subtype="FLOAT", format="WAV")
+    source = resampled(piped_source(piped(buffer.getvalue())), 48_000)
+    assert source.rate_hz == 48_000
+    found = heard(source)
+    whole = resample_rate(np.stack([sound, -sound]).astype(np.float32), rate_hz, 48_000)
+    np.testing.assert_allclose(found, whole, atol=2e-5)

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -56,13 +56,14 @@ def recognize_stream(
         Which files of a folder could not be read to their end.
     """
     from mien.capture.sources import file_source, files_in, piped_source
-    from mien.serving.listening import refuse_other_rate, with_one_channel
+    from mien.serving.listening import at_rate_of_probe, with_one_channel
 
     def recognize(heard: "Source") -> None:
-        refuse_other_rate(heard, recognizer)
+        words = ("resampled",) if heard.rate_hz != recognizer.probe.rate_hz else ()
+        heard = at_rate_of_probe(heard, recognizer, say)
         heard, taken = with_one_channel(heard, recognizer, channel, say)
         session = _session(recognizer, heard.n_channels, neutral, hop_s, taken)
-        _print_all(session, heard.blocks, None, lsl, form)
+        _print_all(session, heard.blocks, None, lsl, form, words)
 
     if str(source) == "-":
         recognize(piped_source(sys.stdin.buffer))
@@ -127,9 +128,18 @@ def _session(
 
 
 def _print_all(
-    session: "LiveSession", blocks: "Iterable[Block]", clock: Callable[[], float] | None, lsl: bool, form: str
+    session: "LiveSession",
+    blocks: "Iterable[Block]",
+    clock: Callable[[], float] | None,
+    lsl: bool,
+    form: str,
+    words: tuple[str, ...] = (),
 ) -> None:
-    """Print predictions as they come: every one for machines, every change of the answer for people."""
+    """Print predictions as they come: every one for machines, every change of the answer for people.
+
+    Args:
+        words: what is wrong with the quality of all of it.
+    """
     from mien.serving.listening import listen
     from mien.serving.lsl import LslOutlet
 
@@ -144,6 +154,7 @@ def _print_all(
         nonlocal n_answers
         for prediction in listen(session, blocks, clock=clock):
             n_answers += 1
+            prediction = replace(prediction, quality=(*prediction.quality, *words)) if words else prediction
             if outlet is not None:
                 outlet.push(prediction)
             yield prediction

@@ -7,12 +7,13 @@ from itertools import chain
 import numpy as np
 
 from mien.capture import Block
+from mien.capture.resampled import can_be_resampled, resampled
 from mien.capture.sources import Source
 from mien.errors import RecordingError
 from mien.probe import describe
 from mien.recognizer import Recognizer
 from mien.recognizer.hearing import one_channel
-from mien.recording import Recording
+from mien.recording import Recording, survives_resampling
 from mien.serving.live import LivePrediction, LiveSession
 
 PATIENCE_S = 0.3
@@ -44,6 +45,23 @@ def listen(
         expected = block.first_sample + block.samples.shape[1]
         late = clock is not None and lag.late(clock(), expected / session.rate_hz)
         yield from session.feed(block.samples, dropped=block.dropped, n_lost=n_lost, most_answers=0 if late else None)
+
+
+def at_rate_of_probe(source: Source, recognizer: Recognizer, say: Callable[[str], None]) -> Source:
+    """Return a source at the rate of a model's probe: itself, or resampled where the band survives that.
+
+    Args:
+        say: told that it is.
+
+    Raises:
+        RecordingError: another rate, from which the probe cannot be had.
+    """
+    probe, rate_hz = recognizer.probe, source.rate_hz
+    if rate_hz != probe.rate_hz and survives_resampling(probe, rate_hz) and can_be_resampled(rate_hz, probe.rate_hz):
+        say(f"{source.name}: it is resampled from {rate_hz} to {probe.rate_hz} Hz")
+        return resampled(source, probe.rate_hz)
+    refuse_other_rate(source, recognizer)
+    return source
 
 
 def refuse_other_rate(source: Source, recognizer: Recognizer) -> None:
