@@ -123,6 +123,29 @@ def test_example_of_calibrate(mien, model):
     assert mien("calibrate", "model", "study", "--subject", "999", "--out", "nobody")[0] == 2
 
 
+def test_what_a_command_finished_is_not_written_over(mien, study):
+    assert mien("train", "linear", "study", "--out", "kept")[0] == 0
+    before = snapshot(Path("kept"))
+    for words, said in (
+        (("evaluate", "linear", "study", "--folds", "2"), "holds what `mien train` wrote"),
+        (("evaluate", "linear", "study", "--folds", "2", "--resume"), "holds what `mien train` wrote"),
+        (("train", "linear", "study"), "holds a model"),
+        (("train", "svm", "study", "--resume"), "holds a finished model of another method"),
+        (("train", "linear", "study", "--seed", "7", "--resume"), "holds a finished model of another seed"),
+        (("demo",), "holds what `mien train` wrote"),
+        (("reproduce", "facer"), "holds a finished reproduction"),
+    ):
+        code, _, err = mien(*words, "--out", "kept")
+        assert code == 1 and said in " ".join(err.split()), (words, err)
+    assert mien("train", "linear", "study", "--out", "kept", "--resume")[0] == 0
+    assert snapshot(Path("kept")) == before
+
+
+def test_a_subject_in_another_spelling_is_found(mien, model):
+    code, _, err = mien("calibrate", "model", "study", "--subject", "1", "--out", "spelled")
+    assert code == 0 and "of one person" in err
+
+
 def test_builtin_is_the_packages_model(mien, model, monkeypatch):
     package = Path("package")
     shutil.copytree("model", package / "builtin")
@@ -160,6 +183,10 @@ def test_example_of_probe(mien, folder):
     assert found["recommended"] == found["recommended"] | {"low_hz": 19000, "high_hz": 23000}
     assert {"bands", "problems", "usable"} <= set(found["channels"][0])
     assert (folder / "response.png").stat().st_size > 5_000
+    before = (folder / "response.png").read_bytes()
+    code, _, err = mien("probe", "--from", "sweep.wav", "--picture", "response.png")
+    assert code == 1 and "exists already; name another file" in err
+    assert (folder / "response.png").read_bytes() == before
 
 
 def test_example_of_import(mien, folder):

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from mien.errors import StorageError
-from mien.files import refuse_unwritable
+from mien.files import read_json, refuse_unwritable
 from mien.progress import talk
 
 
@@ -74,13 +74,26 @@ def show_scores(results: Any, as_json: bool) -> None:
     print(shown.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
 
 
-def refuse_finished(out: Path, holds: str, what: str) -> None:
-    """Refuse to write over what an earlier command finished, or where nothing can be written."""
+def refuse_finished(out: Path, holds: str, what: str, command: str, resume: bool = False) -> None:
+    """Refuse to write over what an earlier command finished, or where nothing can be written.
+
+    Args:
+        holds: the file that says so, and what to call it.
+        command: who writes now; what another command wrote is never written over.
+        resume: a run of the same command is gone on with.
+
+    Raises:
+        StorageError: naming what is there.
+    """
     if os.path.exists(out) and not os.path.isdir(out):
         raise StorageError(f"{out} is a file; choose another --out")
     refuse_unwritable(out)
-    if (out / holds).exists():
+    if not resume and (out / holds).exists():
         raise StorageError(f"{out} holds {what}; choose another --out, or delete it")
+    if (out / "run.json").is_file():
+        other = read_json(out / "run.json", StorageError).get("command")
+        if other != command:
+            raise StorageError(f"{out} holds what `mien {other}` wrote; choose another --out, or delete it")
 
 
 def parsed_front_end(text: str | None) -> Any:

@@ -317,6 +317,21 @@ def test_a_file_that_came_meanwhile_is_not_written_over(study):
     assert aside == {b"theirs", b"too"} and len(load_study(study)) == 2
 
 
+def test_an_interruption_behind_the_row_costs_no_landmarks(study, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    points = Landmarks(np.arange(2.0), np.zeros((2, 468, 3)), (640, 480))
+    with begin(study) as collection:
+        collect(collection, 1)
+        prompt = collection.redo_last()
+        monkeypatch.setattr("mien.datasets.writer.remove_take_files", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            collection.store(prompt, recording(7), landmarks=points)
+    assert list(load_study(study).table["take"]) == ["0001-2"]
+    assert len(list(study.rglob("*take-0001-2_landmarks.npz"))) == 1
+
+
 def test_agreeing_to_more_keeps_what_was_agreed_to_before(study):
     with begin(study) as collection:
         collect(collection, 1)

@@ -407,6 +407,24 @@ def test_forgetting_leaves_nothing_of_other_spellings_copies_and_what_was_set_as
         assert {line.split("\t")[0] for line in left[name].decode().splitlines()} == {"subject", "002"}
 
 
+def test_forgetting_one_keeps_a_torn_line_of_another(study_path):
+    takes = study_path / "takes.tsv"
+    takes.write_bytes(takes.read_bytes()[:-20])
+    last = takes.read_text().splitlines()[-1]
+    forget(study_path, "001")
+    assert takes.read_text().splitlines()[-1] == last
+    forget(study_path, "002")
+    assert takes.read_text().splitlines()[1:] == []
+
+
+def test_a_torn_line_of_a_person_is_not_dropped_in_passing(study_path):
+    people = study_path / "participants.tsv"
+    people.write_text(people.read_text() + "003\tm")
+    with pytest.raises(StudyError, match="the last line breaks off .'003.tm'.; complete it, or delete it"):
+        StudyWriter(study_path, **SMALL, resume=True)
+    assert people.read_text().endswith("003\tm")
+
+
 def test_forgetting_ends_where_another_persons_take_lies_in_the_folder(study_path):
     takes = study_path / "takes.tsv"
     name = "sub-002_ses-01_take-0001_echo.flac"

@@ -181,6 +181,22 @@ def test_a_run_whose_worker_was_killed_goes_on_and_gives_the_same(tmp_path):
     pd.testing.assert_frame_equal(resumed.predictions, whole.predictions)
 
 
+def test_results_of_another_plan_are_not_written_over(tmp_path):
+    run(out=tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for resume in (False, True):
+        with pytest.raises(StudyError, match=r"holds another run \(evaluate\); choose another --out"):
+            run(out=tmp_path, resume=resume, n_folds=2)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_what_somebody_else_put_beside_waiting_jobs_stays(tmp_path):
+    (tmp_path / "partial").mkdir()
+    (tmp_path / "partial" / "notes.txt").write_text("mine")
+    run(out=tmp_path)
+    assert [path.name for path in (tmp_path / "partial").iterdir()] == ["notes.txt"]
+
+
 def test_a_finished_run_is_not_done_again(tmp_path):
     first = run(out=tmp_path)
     untouched = (tmp_path / "predictions.csv").stat().st_mtime_ns

@@ -161,6 +161,12 @@ def test_one_checkpoint_is_kept_and_holds_no_pickle(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.json", "epoch-00006.safetensors"]
 
 
+def test_a_file_of_another_name_beside_checkpoints_stays(tmp_path):
+    (tmp_path / "epoch-notes.safetensors").write_bytes(b"mine")
+    train(objective(), SGD, seed=3, run=Run(tmp_path))
+    assert (tmp_path / "epoch-notes.safetensors").read_bytes() == b"mine"
+
+
 def test_best_weights_are_restored_and_training_stops_early():
     made = objective()
     state = train(made, Training(epochs=60, patience=3, batch_size=16, device="cpu"), seed=0)

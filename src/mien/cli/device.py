@@ -53,6 +53,10 @@ def probe(
     if list_:
         _show_cards(as_json)
         return
+    if picture is not None and picture.exists():
+        from mien.errors import StorageError
+
+        raise StorageError(f"--picture writes {picture}, which exists already; name another file, or remove it")
     if source is None:
         _probe_live(device, level, microphones, keep, picture, as_json)
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.options import FrontEnd, Jobs, Json, ModelPath, Options, OutModel, Resume, Seed, SkipBad, StudyPath
-from mien.errors import MienError, RecordingError
+from mien.errors import MienError, RecordingError, StorageError
 from mien.terminal import parsed_front_end, print_json, refuse_finished, say, show_model, usable_takes
 
 if TYPE_CHECKING:
@@ -43,16 +43,37 @@ def train(
     from mien.provenance import write_run
     from mien.recognizer import Recognizer, parse_options
 
-    if not resume:
-        refuse_finished(out, "recognizer.json", "a model")
+    refuse_finished(out, "recognizer.json", "a model", "train", resume)
     loaded = load_study(study)
     recognizer = Recognizer(
         method, parsed_front_end(front_end), loaded.probe, parse_options(method, option or []), seed
     )
     loaded = usable_takes(loaded, [recognizer.front_end], skip_bad, jobs)
+    if (out / "recognizer.json").exists():
+        recognizer = _finished(out, recognizer, loaded.digest)
+        show_model(out, recognizer.describe(), as_json)
+        return
     recognizer.fit(loaded, checkpoints=out / "checkpoints", resume=resume, n_jobs=jobs).save(out)
     write_run(out, "train", recognizer.describe(), seed=seed, data_digest=loaded.digest)
     show_model(out, recognizer.describe(), as_json)
+
+
+def _finished(out: Path, asked: "Recognizer", digest: str) -> "Recognizer":
+    """Return the model that is there, where it is the one asked for.
+
+    Raises:
+        StorageError: it is another, and would be written over.
+    """
+    from mien.recognizer import Recognizer
+
+    found = Recognizer.load(out)
+    wanted, there = asked.describe(), found.describe()
+    others = [name for name in ("method", "options", "front_end", "probe", "seed") if wanted[name] != there[name]]
+    if found.training.digest != digest:
+        others.append("study")
+    if others:
+        raise StorageError(f"{out} holds a finished model of another {others[0]}; choose another --out, or delete it")
+    return found
 
 
 def adapt(
@@ -72,7 +93,7 @@ def adapt(
     from mien.provenance import write_run
     from mien.recognizer import Recognizer
 
-    refuse_finished(out, "recognizer.json", "a model")
+    refuse_finished(out, "recognizer.json", "a model", "adapt")
     recognizer = Recognizer.load(model)
     loaded = usable_takes(load_study(study), [recognizer.front_end], skip_bad, jobs)
     adapted = recognizer.adapt(loaded, seed=seed, n_jobs=jobs)
@@ -101,14 +122,16 @@ def calibrate(
     import numpy as np
 
     from mien.datasets.study import load_study
+    from mien.identifiers import normal
     from mien.provenance import write_run
     from mien.recognizer import Recognizer, is_labelled
 
-    refuse_finished(out, "recognizer.json", "a model")
+    refuse_finished(out, "recognizer.json", "a model", "calibrate")
     recognizer = Recognizer.load(model)
     loaded = usable_takes(load_study(study), [recognizer.front_end], skip_bad, jobs)
     labelled = is_labelled(loaded.table["expression"].to_numpy(dtype=object))
-    theirs = np.ones(len(loaded), dtype=bool) if subject is None else (loaded.table["subject"] == subject).to_numpy()
+    same = [subject is None or normal(other) == normal(subject) for other in loaded.table["subject"].astype(str)]
+    theirs = np.array(same, dtype=bool)
     if subject is not None and not theirs.any():
         known = ", ".join(sorted(loaded.table["subject"].astype(str).unique()))
         raise typer.BadParameter(f"{subject!r}; {study} holds {known}", param_hint="--subject")

@@ -44,6 +44,7 @@ def demo(
     """
     from mien.demo import run_demo
 
+    refuse_finished(out, "results.csv", "a finished evaluation", "evaluate", resume)
     results = run_demo(out, seed=seed, n_jobs=jobs, resume=resume)
     show_scores(results, as_json)
     say(f"report: {out / 'report.html'}")
@@ -94,8 +95,7 @@ def evaluate(
     if len(arguments) < 2:
         raise typer.BadParameter("at least one method and the study are needed", param_hint="METHOD... STUDY")
     *methods, study = arguments
-    if not resume:
-        refuse_finished(out, "results.csv", "a finished evaluation")
+    refuse_finished(out, "results.csv", "a finished evaluation", "evaluate", resume)
     loaded = load_study(Path(study))
     chosen = parsed_front_end(front_end)
     changes = {method: parse_options(method, options_of(method, methods, option or [])) for method in methods}
@@ -146,8 +146,7 @@ def reproduce(
 
     if paper != "facer":
         raise typer.BadParameter(f"{paper!r}; known is: facer", param_hint="PAPER")
-    if not resume:
-        refuse_finished(out, "run.json", "a finished reproduction")
+    refuse_finished(out, "run.json", "a finished reproduction", "reproduce facer", resume)
     chosen = None if seeds is None else numbers(seeds, "--seeds")
     made = reproduce_facer(out, scale, seeds=chosen, n_jobs=jobs, resume=resume)
     if as_json:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from mien.datasets.tables import MASKS
 from mien.errors import MienError, StudyError
 from mien.files import parse_json, read_text
-from mien.labels import EXPRESSIONS, NEUTRAL, UNKNOWN
+from mien.labels import EXPRESSIONS, NEUTRAL, UNKNOWN, joined_spellings, problem_of_expression
 from mien.probe import Chirp, Probe, describe, probe_from_json, probe_to_json
 
 CONSENT = (
@@ -44,6 +44,17 @@ def _each_once(words: tuple[str, ...]) -> tuple[str, ...]:
     twice = [word for word in words if words.count(word) > 1]
     if twice:
         raise ValueError(f"{twice[0]!r} is named twice; name each once")
+    return words
+
+
+def _in_usual_spelling(words: tuple[str, ...]) -> tuple[str, ...]:
+    for word in words:
+        if problem := problem_of_expression(word):
+            raise ValueError(problem)
+    usual = joined_spellings(words)
+    if usual:
+        word = next(iter(usual))
+        raise ValueError(f"{word!r} is another spelling of {usual[word]!r}; ask for that alone")
     return words
 
 
@@ -88,7 +99,7 @@ class Protocol(BaseModel):
 
     mien_protocol: Literal[1] = 1
     name: Word = "facer"
-    expressions: Words = Field(default=EXPRESSIONS, min_length=1)
+    expressions: Annotated[Words, AfterValidator(_in_usual_spelling)] = Field(default=EXPRESSIONS, min_length=1)
     n_takes: int = Field(default=10, ge=1, le=1_000)
     n_neutral_takes: int = Field(default=1, ge=0, le=100)
     duration_s: float = Field(default=5.0, ge=0.5, le=60.0)

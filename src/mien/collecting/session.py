@@ -301,8 +301,9 @@ class Collection:
                 video.unlink()
             yield
         except BaseException:
-            points.unlink(missing_ok=True)
-            film.unlink(missing_ok=True)
+            if not self._writer.holds(*self._key, take):  # Ctrl-C may come when the take is stored already
+                points.unlink(missing_ok=True)
+                film.unlink(missing_ok=True)
             raise
 
     def _forget_skip(self, number: int) -> None:

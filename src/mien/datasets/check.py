@@ -79,7 +79,8 @@ def check_study(
     if isinstance(root, Fault):
         return [*faults, root]
     jobs = list(_jobs(root, takes, probe, faults))
-    faults += first_faults(_faults_of_sounds(jobs, n_jobs, progress), "recordings")
+    checks = _checks(jobs, n_jobs, progress)
+    faults += first_faults(_faults_of_sounds(jobs, checks) + _same_sounds(jobs, checks, takes), "recordings")
     if header.media == "relative":
         faults += first_faults(_unlisted(path, takes), "files")
     return faults
@@ -164,14 +165,34 @@ def _jobs(root: Path, takes: Table, probe: Probe, faults: list[Fault]) -> Iterat
         yield relative, target, probe, digest if len(digest) == 64 else None, stated
 
 
-def _faults_of_sounds(listed: list[_Job], n_jobs: int, progress: bool) -> list[Fault]:
+def _checks(listed: list[_Job], n_jobs: int, progress: bool) -> list[SoundCheck]:
     made: Iterator[SoundCheck]
     if n_jobs == 1:
         made = (check_sound(*job[1:]) for job in listed)
     else:
         parallel = Parallel(n_jobs=n_jobs, return_as="generator")
         made = results_of(parallel(delayed(check_sound)(*job[1:]) for job in listed))
-    checks = list(track(made, "check", total=len(listed)) if progress else made)
+    return list(track(made, "check", total=len(listed)) if progress else made)
+
+
+def _same_sounds(listed: list[_Job], checks: list[SoundCheck], takes: Table) -> list[Fault]:
+    """Return a warning for each sound that another take has, where the table's digests do not say so already."""
+    rows = {row["path"]: row for row in takes.rows}
+    first: dict[str, str] = {}
+    faults = []
+    for (relative, *_), check in zip(listed, checks, strict=True):
+        other = first.setdefault(check.samples_sha256, relative) if check.samples_sha256 else relative
+        stated = [rows[each].get("sha256", UNKNOWN).lower() for each in (relative, other)]
+        if other == relative or (stated[0] == stated[1] and stated[0] not in ("", UNKNOWN)):
+            continue
+        message = f"holds the same samples as {other}"
+        if normal(rows[relative]["subject"]) != normal(rows[other]["subject"]):
+            message += ", another subject's: evaluate and train refuse it; delete the line that is wrong"
+        faults.append(Fault("warning", relative, message))
+    return faults
+
+
+def _faults_of_sounds(listed: list[_Job], checks: list[SoundCheck]) -> list[Fault]:
     counts = Counter(check.header.n_channels for check in checks if check.header)
     usual = counts.most_common(1)[0][0] if counts else 0
     faults = []

@@ -1,5 +1,6 @@
 """Every fault of one recording. A reader stops at the first; this goes on as far as the file allows."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +30,11 @@ AUDIBLE_DB = -50.0
 
 @dataclass(frozen=True, slots=True)
 class SoundCheck:
-    """What was found: (severity, message) each, and what the header says, or None where it cannot be read."""
+    """What was found: (severity, message) each, what the header says, and the samples' SHA-256; None where unread."""
 
     faults: tuple[tuple[str, str], ...]
     header: Header | None
+    samples_sha256: str | None = None
 
 
 def check_sound(
@@ -73,7 +75,8 @@ def check_sound(
             recording = at_rate_of_probe(Recording(samples, header.rate_hz, found))
             faults += [("warning", note) for note in recording.notes]
             faults += _faults_of_samples(recording, sidecar, (*stated, *sidecar.quality))
-    return SoundCheck(tuple(faults), header)
+    digest = None if samples is None else hashlib.sha256(samples.tobytes()).hexdigest()
+    return SoundCheck(tuple(faults), header, digest)
 
 
 def _faults_of_samples(recording: Recording, sidecar: Sidecar, stated: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -97,10 +97,17 @@ def forget(path: Path | str, subject: str) -> int:
             with suppress(OSError):
                 os.removedirs(folder.parent)
         for table, rows in theirs.tables:
-            write_text(table.path, format_rows(table.columns, rows))
+            write_text(table.path, format_rows(table.columns, rows) + _torn_of_another(table, subject))
         return theirs.n_takes
     finally:
         os.close(descriptor)
+
+
+def _torn_of_another(table: Table, subject: str) -> str:
+    """Return a table's last line that breaks off, where it is not theirs: to mend it is not done in passing."""
+    cells, place = (table.torn or "").split("\t"), table.columns.index("subject")
+    whose = cells[place] if place < len(cells) else ""
+    return "" if not whose or normal(whose) == normal(subject) else table.torn or ""
 
 
 def _tables(path: Path, takes: Table) -> Iterator[Table]:

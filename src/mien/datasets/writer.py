@@ -188,6 +188,10 @@ class StudyWriter:
         """
         _say_where(self.path, set_aside(self.path, files))
 
+    def holds(self, subject: str, session: str, take: str) -> bool:
+        """Say whether the table has a take."""
+        return any(tuple(row[name] for name in KEY) == (subject, session, take) for row in self._takes.rows)
+
     @property
     def listed(self) -> Listed:
         """Return which files are those of takes."""
@@ -345,6 +349,8 @@ def open_tables(path: Path) -> tuple[GrowingTable, GrowingTable]:
     """
     takes, people = read_study_table(path / TAKES_FILE, REQUIRED), read_participants(path)
     refuse_spellings(takes, people)
+    if people is not None and people.torn is not None:
+        raise StudyError(f"{people.path}: the last line breaks off ({people.torn[:60]!r}); complete it, or delete it")
     lines = GrowingTable(takes.path, list(takes.columns), list(takes.rows))
     if takes.torn is not None:
         talk.print(note_of_torn(takes), highlight=False, markup=False)

@@ -1,6 +1,5 @@
 """Methods x protocol x seeds: features once per front end, a job per fold, tidy results that do not depend on order."""
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,7 +15,16 @@ from mien.datasets.study import Study
 from mien.errors import SplitError, StudyError
 from mien.evaluation.adaptation import ADAPTATIONS, can_do, rounds_of
 from mien.evaluation.job import TIMING_COLUMNS, Factory, Outcome, run_job
-from mien.evaluation.plan import Job, Plan, facts_of, open_partial, plain, same_plan
+from mien.evaluation.plan import (
+    Job,
+    Plan,
+    close_partial,
+    facts_of,
+    open_partial,
+    plain,
+    refuse_other_results,
+    same_plan,
+)
 from mien.evaluation.representations import write_representations
 from mien.evaluation.results import PREDICTION_COLUMNS, Results, read_results, read_table, tidy, write_table
 from mien.files import refuse_unwritable
@@ -71,7 +79,7 @@ def evaluate(
 
     Raises:
         SplitError: the protocol or an adaptation cannot be carried out, or is unknown.
-        StudyError: `out` holds an unfinished run (resume it or choose another folder), or one of another plan; or
+        StudyError: `out` holds an unfinished run (resume it or choose another folder), or a run of another plan; or
             representations are to be kept, and there is no `out`; or one subject or sound is there as two.
     """
     plan = Plan(
@@ -97,6 +105,7 @@ def evaluate(
             return finished
     if folder is not None:
         refuse_unwritable(folder)
+        refuse_other_results(folder, asked)
     # Before the features, which take long: what cannot be done is said at once. Only splits of windows need them.
     splits_windows = plan.protocol == "mixed-windows"
     jobs = [] if splits_windows else list(_jobs(study, plan, dict.fromkeys(factories)))
@@ -113,7 +122,7 @@ def evaluate(
         write_table(folder / "results.csv", found.results)
         write_table(folder / "timings.csv", found.timings)
         write_run(folder, "evaluate", facts, seed=int(plan.seeds[0]), data_digest=study.digest)
-        shutil.rmtree(waiting)
+        close_partial(waiting)
     return found
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,36 @@ def open_partial(out: Path, plan: dict[str, Any], resume: bool) -> Path:
         raise StudyError(f"{out} holds an unfinished run with other {other}; choose another --out or ask for the same")
     talk.print(f"going on with {len(list(folder.glob('job-*.csv')))} finished jobs", highlight=False)
     return folder
+
+
+def refuse_other_results(out: Path, plan: dict[str, Any]) -> None:
+    """Refuse a folder whose results are not of this plan: they would be written over.
+
+    Raises:
+        StudyError: naming what it holds.
+    """
+    written = out / "run.json"
+    if written.is_file():
+        run = read_json(written, StudyError)
+        options = run.get("options")
+        if not (isinstance(options, dict) and same_plan(options.get("plan"), plan)):
+            raise StudyError(f"{out} holds another run ({run.get('command')}); choose another --out, or delete it")
+
+
+def close_partial(folder: Path) -> None:
+    """Remove what was kept of finished jobs, and nothing that somebody else put there."""
+    for pattern in (
+        "plan.json",
+        "job-*.csv",
+        "timing-*.csv",
+        ".plan-*.tmp.json",
+        ".job-*.tmp.csv",
+        ".timing-*.tmp.csv",
+    ):
+        for written in folder.glob(pattern):
+            written.unlink()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def same_plan(written: Any, plan: dict[str, Any]) -> bool:

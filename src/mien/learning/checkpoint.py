@@ -80,7 +80,7 @@ def save_checkpoint(
         finished=state.finished,
     )
     write_json(folder / "checkpoint.json", stored.model_dump())
-    for old in folder.glob("epoch-*.safetensors"):
+    for old in folder.glob(f"epoch-{'[0-9]' * 5}.safetensors"):
         if old.name != name:
             old.unlink()
 
