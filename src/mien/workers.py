@@ -23,8 +23,8 @@ def results_of(made: Iterator[Result]) -> Iterator[Result]:
             yield result
     except BrokenProcessPool:
         raise WorkerLost(
-            "a worker process was killed, most often because memory ran out; what was finished is kept: free memory, "
-            "or use fewer processes (--jobs 1), and run again"
+            "a worker process was killed, most often because memory ran out: free memory, or use fewer processes "
+            "(--jobs 1); what was finished is kept"
         ) from None
     except PicklingError as error:
         refused = error.__cause__ or error.__context__

@@ -255,3 +255,17 @@ def test_silence_between_noiseless_sweeps_is_no_dropout(tmp_path, start):
     heard = 0.3 * PROBE.emit(100_000)[None, start : start + 96_000]
     write_recording(Recording(heard.astype(np.float32), 48_000, PROBE), tmp_path / "cable.flac")
     assert check_sound(tmp_path / "cable.flac").faults == ()
+
+
+def test_what_was_done_to_read_a_sound_is_a_warning(tmp_path):
+    """A header of a pipe, and a rate that is not the probe's."""
+    path = tmp_path / "take.wav"
+    soundfile.write(path, echo(1, 0.5, rate_hz=96_000).samples.T, 96_000, subtype="PCM_24")
+    content = bytearray(path.read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    faults = check_sound(path, PROBE).faults
+    assert {severity for severity, _ in faults} == {"warning"}
+    said = " ".join(message for _, message in faults)
+    assert "leaves the length open" in said and "resampled from 96000 to 48000 Hz" in said

@@ -259,6 +259,8 @@ def _recognize_recordings(
     clip = None if neutral is None else read_recording(neutral, recognizer.probe)
     if clip is not None and getattr(recognizer.front_end, "neutral", None) != "clip":
         say("this model hears a recording against its own beginning: --neutral is of no use to it, but for a stream")
+    for note in () if clip is None else clip.notes:
+        say(f"{neutral}: {note}")
     n_microphones = recognizer.training.n_microphones
     parts, failed, assumed = [], [], False
     for path in sounds_in(file):
