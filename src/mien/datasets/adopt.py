@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mien.datasets.folder import UNLISTED, check_identifiers, files_of_take, listed_files, lock, take_stem
-from mien.datasets.growing import GrowingTable
+from mien.datasets.growing import GrowingTable, open_tables
 from mien.datasets.identity import key_of_name, refuse_other_spelling
 from mien.datasets.study import TAKES_FILE, inside, read_header
 from mien.datasets.tables import KEY, MASKS, REQUIRED, describe_key, format_cell, is_quantity
-from mien.datasets.writer import open_tables
 from mien.errors import MienError, StudyError
 from mien.files import files_below, sha256, storing
 from mien.identifiers import normal_key
@@ -77,6 +76,7 @@ class _Adopter:
     def __init__(self, path: Path, probe: Probe, takes: GrowingTable, people: GrowingTable) -> None:
         self.path, self.probe, self.takes, self.people = path, probe, takes, people
         self.keys = {normal_key(row) for row in takes.rows}
+        self.listed = listed_files(inside(path, row["path"]) for row in takes.rows)
         self.sounds = {row["sha256"]: row for row in takes.rows if row.get("sha256", UNKNOWN) != UNKNOWN}
 
     def enter(self, sound: Path) -> str:
@@ -125,7 +125,7 @@ class _Adopter:
         relative = sound.relative_to(self.path)
         if relative.parts[0] == UNLISTED:
             relative = Path(*relative.parts[2 if relative.parts[1].isdigit() else 1 :])
-        files = files_of_take(sound, listed_files(inside(self.path, each["path"]) for each in self.takes.rows))
+        files = files_of_take(sound, self.listed)
         old, first = sound.stem.removesuffix("_echo"), row["take"]
         for version in count(1):
             row["take"] = first if version == 1 else f"{first}-{version}"

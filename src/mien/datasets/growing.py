@@ -5,8 +5,13 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
-from mien.datasets.tables import format_rows
+from mien.datasets.identity import refuse_spellings
+from mien.datasets.spreadsheet import read_study_table
+from mien.datasets.study import PARTICIPANTS_FILE, TAKES_FILE, note_of_torn, read_participants
+from mien.datasets.tables import REQUIRED, format_rows
+from mien.errors import StudyError
 from mien.files import flush, storing, write_text
+from mien.progress import talk
 
 
 @dataclass(slots=True)
@@ -53,3 +58,23 @@ def _append_flushed(path: Path, line: bytes) -> None:
         except OSError:
             os.ftruncate(stream.fileno(), before)
             raise
+
+
+def open_tables(path: Path) -> tuple[GrowingTable, GrowingTable]:
+    """Return a study's tables, to be added to; a last line that breaks off is left out, and said.
+
+    Raises:
+        StudyError: a table cannot be read, or has one subject under several spellings.
+    """
+    takes, people = read_study_table(path / TAKES_FILE, REQUIRED), read_participants(path)
+    refuse_spellings(takes, people)
+    if people is not None and people.torn is not None:
+        raise StudyError(f"{people.path}: the last line breaks off ({people.torn[:60]!r}); complete it, or delete it")
+    lines = GrowingTable(takes.path, list(takes.columns), list(takes.rows))
+    if takes.torn is not None:
+        talk.print(note_of_torn(takes), highlight=False, markup=False)
+    if takes.torn is not None or not takes.ended:
+        lines.rewrite()
+    if people is None:
+        return lines, GrowingTable(path / PARTICIPANTS_FILE, ["subject"])
+    return lines, GrowingTable(people.path, list(people.columns), list(people.rows))

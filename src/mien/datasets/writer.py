@@ -22,18 +22,15 @@ from mien.datasets.folder import (
     set_aside,
     take_stem,
 )
-from mien.datasets.growing import GrowingTable
-from mien.datasets.identity import refuse_other_spelling, refuse_spellings
-from mien.datasets.spreadsheet import read_study_table
+from mien.datasets.growing import GrowingTable, open_tables
+from mien.datasets.identity import refuse_other_spelling
 from mien.datasets.study import (
     PARTICIPANTS_FILE,
     STUDY_FILE,
     TAKES_FILE,
     StudyHeader,
     inside,
-    note_of_torn,
     read_header,
-    read_participants,
 )
 from mien.datasets.tables import KEY, MASKS, REQUIRED, describe_key, format_cell, format_rows, is_quantity
 from mien.errors import ProbeMismatch, StorageError, StudyError
@@ -203,8 +200,10 @@ class StudyWriter:
         Raises:
             StorageError: it cannot be moved.
         """
-        stem = self.path / f"{take_stem(subject, session, take)}_echo.flac"
-        self.set_aside(files_of_take(stem, self.listed))
+        stem = self.path / take_stem(subject, session, take)
+        # Looked for first: to know what is listed takes a while in a large study.
+        if any(stem.parent.glob(f"{stem.name}_*")):
+            self.set_aside(files_of_take(stem.with_name(f"{stem.name}_echo.flac"), self.listed))
 
     def add_take(
         self, recording: Recording, subject: str, session: str, take: str, expression: str | None, **columns: Any
@@ -339,26 +338,6 @@ class StudyWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def open_tables(path: Path) -> tuple[GrowingTable, GrowingTable]:
-    """Return a study's tables, to be added to; a last line that breaks off is left out, and said.
-
-    Raises:
-        StudyError: a table cannot be read, or has one subject under several spellings.
-    """
-    takes, people = read_study_table(path / TAKES_FILE, REQUIRED), read_participants(path)
-    refuse_spellings(takes, people)
-    if people is not None and people.torn is not None:
-        raise StudyError(f"{people.path}: the last line breaks off ({people.torn[:60]!r}); complete it, or delete it")
-    lines = GrowingTable(takes.path, list(takes.columns), list(takes.rows))
-    if takes.torn is not None:
-        talk.print(note_of_torn(takes), highlight=False, markup=False)
-    if takes.torn is not None or not takes.ended:
-        lines.rewrite()
-    if people is None:
-        return lines, GrowingTable(path / PARTICIPANTS_FILE, ["subject"])
-    return lines, GrowingTable(people.path, list(people.columns), list(people.rows))
 
 
 def _say_where(study: Path, moved: Mapping[Path, Path]) -> None:
