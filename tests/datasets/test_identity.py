@@ -2,6 +2,7 @@
 
 import shutil
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -177,3 +178,15 @@ def test_one_sound_twice_of_one_subject_does_not_stand_in_training_and_test(stud
     split = Split("mine", 0, ("take",), np.array([0, 1, rows[0]]), np.array([], int), rows[1:])
     with pytest.raises(LeakError, match="sha256"):
         check_split(split, table)
+
+
+def test_a_table_changed_in_memory_is_refused_by_evaluate_and_train_too(study_path):
+    study = load_study(study_path)
+    subjects = study.table["subject"].where(np.arange(6) != 0, "1")
+    changed = replace(study, table=study.table.assign(subject=subjects))
+    for attempt in (
+        lambda: evaluate(changed, ["linear"], "leave-out:subject", n_folds=2, progress=False),
+        lambda: Recognizer("linear").fit(changed, progress=False),
+    ):
+        with pytest.raises(StudyError, match="'1' and '001' are spellings of one subject"):
+            attempt()
