@@ -15,6 +15,7 @@ from mien.probe import Probe
 from mien.progress import bar, track
 from mien.recording import Recording
 from mien.sensing.features import Features, FrontEnd, join
+from mien.sensing.neutral import NeutralProfile
 from mien.simulate.channels import KeptChannels
 from mien.simulate.generate import SimulatedTake, simulate_takes
 from mien.simulate.options import PlannedTake, SimulationOptions, plan_takes
@@ -173,16 +174,24 @@ def _heard_person(
         recordings.append(
             Recording(sound_of(stage, played), stage.options.probe.rate_hz, stage.options.probe, rows[-1])
         )
-    found = []
-    for front_end in front_ends:
-        clips = getattr(front_end, "neutral", None) == "clip"
-        parts = [
-            replace(part, row=np.full(len(part), row))
-            for row, recording in enumerate(recordings)
-            for part in [front_end.features(recording, recordings[_clip_of(plans, row)] if clips else None)]
-        ]
-        found.append(join(parts))
-    return found, rows
+    return [_heard_by(front_end, plans, recordings) for front_end in front_ends], rows
+
+
+def _heard_by(front_end: FrontEnd, plans: list[PlannedTake], recordings: list[Recording]) -> Features:
+    """Return one person's features by a front end; a clip is listened to once for all takes that are against it."""
+    against_clips = getattr(front_end, "neutral", None) == "clip"
+    clips: dict[int, NeutralProfile] = {}
+    parts = []
+    for row, recording in enumerate(recordings):
+        profile = None
+        if against_clips:
+            clip = _clip_of(plans, row)
+            if clip not in clips:
+                clips[clip] = front_end.neutral_profile([recordings[clip]])  # type: ignore[attr-defined]
+            profile = clips[clip]
+        part = front_end.features(recording, profile)
+        parts.append(replace(part, row=np.full(len(part), row)))
+    return join(parts)
 
 
 def _clip_of(plans: list[PlannedTake], row: int) -> int:

@@ -11,7 +11,7 @@ from torch import nn
 
 from mien.learning.arrays import Windows, check_unlabelled
 from mien.learning.bank import Bank
-from mien.learning.calibration import fit_temperature, fit_threshold, probabilities
+from mien.learning.foreignness import Foreignness
 from mien.learning.loop import SILENT, Run
 from mien.learning.network import NetworkClassifier
 
@@ -66,6 +66,10 @@ class AlignedClassifier(ABC):
         return self.base.unsure_below
 
     @property
+    def foreign(self) -> Foreignness | None:
+        return self.base.foreign
+
+    @property
     def history(self) -> list[dict[str, float | None]]:
         """Return the epochs of the last training: `fit`'s, or `adapt`'s."""
         return self.base.history
@@ -103,11 +107,7 @@ class AlignedClassifier(ABC):
         source, held = self.bank.parts()
         chance = self.seed + 2 if seed is None else seed
         adapted.base.history = self.align(adapted.base.network, source, values, chance, Run(progress=run.progress))
-        if len(held):
-            logits = adapted.base.logits(held.values)
-            adapted.base.temperature = fit_temperature(logits, held.labels)
-            found = probabilities(logits, adapted.base.temperature)
-            adapted.base.unsure_below = fit_threshold(found, held.labels)
+        adapted.base.fit_confidence(adapted.base.represent(source.values), source.labels, held)
         return adapted
 
     def calibrate(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Self:
@@ -127,6 +127,16 @@ class AlignedClassifier(ABC):
             ModelError: windows of another shape than those fitted, or not finite.
         """
         return self.base.predict_proba(values)
+
+    def assess(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities and foreignness as `NetworkClassifier.assess` does."""
+        return self.base.assess(values)
+
+    def calibrate_confidence(self, values: np.ndarray, labels: np.ndarray) -> Self:
+        """Return a new estimator as `NetworkClassifier.calibrate_confidence` does."""
+        made = copy.copy(self)
+        made.base = self.base.calibrate_confidence(values, labels)
+        return made
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return tensors, and plain JSON values, from which `from_state` makes this estimator again."""

@@ -1,7 +1,7 @@
 """Making answers mean what they say, on people that training has not seen: a temperature, and when to be unsure."""
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 COLDEST, HOTTEST = 0.01, 100.0
@@ -28,15 +28,57 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """
     if len(labels) == 0:
         return 1.0
-    logits = logits.astype(np.float64)
-    n_windows, n_classes = logits.shape
-    truth = np.full(logits.shape, 1 / (n_windows + n_classes))
-    truth[np.arange(n_windows), labels] = (n_windows + 1) / (n_windows + n_classes)
+    logits, truth = logits.astype(np.float64), _smoothed(labels, logits.shape[1])
 
     def loss(log_temperature: float) -> float:
         return float(-(truth * log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded").x))
+
+
+def _smoothed(labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return (window class) what N labels in K classes count as: (N + 1) / (N + K) the class, 1 / (N + K) each other."""
+    truth = np.full((len(labels), n_classes), 1 / (len(labels) + n_classes))
+    truth[np.arange(len(labels)), labels] = (len(labels) + 1) / (len(labels) + n_classes)
+    return truth
+
+
+SLOPE, SLOPE_SPREAD = 0.5, 0.25
+"""What is believed of the slope before any foreign window is seen, as a normal distribution: from one generator of
+faces and its varied faces (`experiments/cross_generator`)."""
+
+STEEPEST = 3.0
+
+
+def fit_slope(logits: np.ndarray, labels: np.ndarray, foreignness: np.ndarray) -> tuple[float, float]:
+    """Return T and b >= 0 for which softmax(logits / (T exp(b max(0, s)))) has the lowest cross-entropy.
+
+    The labels count as in `fit_temperature`. Windows that are all familiar say little of b: a normal prior does then.
+
+    Args:
+        logits: (window class) of windows not trained on. labels: (window) class numbers.
+        foreignness: (window) s, 0 where typical.
+
+    Example:
+        >>> logits, s = np.array([[2.0, 0.0]] * 80), np.repeat([0.0, 1.0], 40)
+        >>> truth = np.concatenate([np.repeat([0, 1], [36, 4]), np.repeat([0, 1], 20)])
+        >>> temperature, slope = fit_slope(logits, truth, s)
+        >>> slope > SLOPE
+        True
+    """
+    if len(labels) == 0:
+        return 1.0, SLOPE
+    logits, truth = logits.astype(np.float64), _smoothed(labels, logits.shape[1])
+    beyond = np.maximum(foreignness, 0.0)
+
+    def loss(values: np.ndarray) -> float:
+        shares = log_softmax(logits / np.exp(values[0] + values[1] * beyond)[:, None], axis=1)
+        return float(-(truth * shares).sum() + ((values[1] - SLOPE) / SLOPE_SPREAD) ** 2 / 2)
+
+    start = np.array([np.log(fit_temperature(logits, labels)), SLOPE])
+    bounds = ((np.log(COLDEST), np.log(HOTTEST)), (0.0, STEEPEST))
+    found = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
+    return float(np.exp(found[0])), float(found[1])
 
 
 def match_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -104,6 +146,10 @@ def fit_threshold(found: np.ndarray, labels: np.ndarray) -> float:
     return float(steps[value.argmax()])
 
 
-def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(logits / temperature), (window class) float64, rows summing to one."""
-    return softmax(logits.astype(np.float64) / temperature, axis=1)
+def probabilities(logits: np.ndarray, temperature: float | np.ndarray) -> np.ndarray:
+    """Return softmax(logits / temperature), (window class) float64, rows summing to one.
+
+    Args:
+        temperature: one for all, or (window).
+    """
+    return softmax(logits.astype(np.float64) / np.reshape(temperature, (-1, 1)), axis=1)

@@ -21,7 +21,7 @@ from mien.learning.arrays import (
     check_windows,
     stored_normaliser,
 )
-from mien.learning.calibration import probabilities
+from mien.learning.foreignness import Foreignness, believed, fit_confidence, known_foreignness
 from mien.learning.loop import SILENT, Run
 from mien.learning.machines import LinearOptions, SvmOptions
 from mien.learning.personal import take_weights
@@ -101,6 +101,7 @@ class ClassicalClassifier:
         self.image_shape: tuple[int, int, int] = (0, 0, 0)
         self.n_classes = 0
         self.temperature, self.unsure_below = 1.0, 0.0
+        self.foreign: Foreignness | None = None
         self.setting: dict[str, float] = {}
 
     def fit(
@@ -128,20 +129,24 @@ class ClassicalClassifier:
             )
         self.image_shape = windows.values.shape[1:]
         self.n_classes, self.classes = int(windows.labels.max()) + 1, np.unique(windows.labels)
-        self.setting, self.temperature, self.unsure_below = self._tuned(windows)
         self.seen = Seen.fit(windows.values, self.options.n_components, self.seed)
-        self.machine = self.options.learn(self.seen(windows.values), windows.labels, self.setting)
+        rows = self.seen(windows.values)
+        self._tune(windows, Foreignness.fit(rows, windows.labels))
+        self.machine = self.options.learn(rows, windows.labels, self.setting)
         return self
 
-    def _tuned(self, windows: Windows) -> tuple[dict[str, float], float, float]:
-        """Return the best setting, the temperature of its scores, and the confidence below which it is unsure."""
+    def _tune(self, windows: Windows, foreign: Foreignness) -> None:
+        """Find the best setting; how sure to be, and what is foreign, by out-of-fold scores and distances."""
         fitted: dict[bytes, np.ndarray] = {}  # rows of a fold serve all settings
+        squared = np.ones(len(windows))
 
         def learn(setting: dict[str, float], learnt: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
             key = learnt.tobytes()
             if key not in fitted:
                 seen = Seen.fit(windows.values[learnt], self.options.n_components, self.seed)
-                fitted[key] = seen(windows.values)
+                rows = fitted[key] = seen(windows.values)
+                others = np.setdiff1d(np.arange(len(rows)), learnt)
+                squared[others] = Foreignness.fit(rows[learnt], windows.labels[learnt]).squared(rows[others])
             rows = fitted[key]
             return rows, self.options.learn(rows[learnt], windows.labels[learnt], setting)
 
@@ -149,7 +154,14 @@ class ClassicalClassifier:
             rows, machine = model
             return self._everywhere(self.options.scores(rows[judged], machine))
 
-        return tune(learn, score, self.options.grid(), windows.labels, windows.groups, self.seed)
+        tuned = tune(learn, score, self.options.grid(), windows.labels, windows.groups, self.seed)
+        self.setting, judged, scores = tuned
+        if len(judged):
+            foreign = foreign.held_against(squared[judged])
+        if scores is None:
+            scores = np.zeros((0, self.n_classes))
+        known = scores, foreign.score(squared[judged]), windows.labels[judged], foreign
+        self.temperature, self.unsure_below, self.foreign = fit_confidence(*known)
 
     def _everywhere(self, scores: np.ndarray) -> np.ndarray:
         """Return (window class) scores of all classes for those of the classes that were seen."""
@@ -186,9 +198,25 @@ class ClassicalClassifier:
         Raises:
             ModelError: windows of another shape than those fitted, or not finite.
         """
-        values = check_values(values, self.image_shape)
-        scores = self.options.scores(self.seen(values), self.machine)
-        return probabilities(self._everywhere(scores), self.temperature)
+        return self.assess(values)[0]
+
+    def assess(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (window class) probabilities and (window) foreignness, nan where the model does not know it.
+
+        Raises:
+            ModelError: as `predict_proba`.
+        """
+        rows = self.seen(check_values(values, self.image_shape))
+        return believed(self._everywhere(self.options.scores(rows, self.machine)), self.temperature, rows, self.foreign)
+
+    def calibrate_confidence(self, values: np.ndarray, labels: np.ndarray) -> Self:
+        """Return a new estimator as `NetworkClassifier.calibrate_confidence` does; arguments and errors are its own."""
+        windows = check_personal(values, labels, np.arange(len(labels)), self.image_shape, self.n_classes)
+        foreign, rows = known_foreignness(self.foreign), self.seen(windows.values)
+        made, scores = copy.copy(self), self._everywhere(self.options.scores(rows, self.machine))
+        known = scores, foreign(rows), windows.labels, foreign
+        made.temperature, made.unsure_below, made.foreign = fit_confidence(*known)
+        return made
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return tensors, and plain JSON values, from which `from_state` makes this estimator again."""
@@ -196,11 +224,13 @@ class ClassicalClassifier:
         tensors = {"normaliser.mean": normaliser.mean, "normaliser.scale": normaliser.scale}
         tensors |= {"components.mean": components.mean, "components.axes": components.axes, "classes": self.classes}
         tensors |= {f"machine.{name}": np.asarray(value) for name, value in self.machine.items()}
+        tensors |= {} if self.foreign is None else self.foreign.tensors()
         return tensors, {
             "image_shape": list(self.image_shape),
             "n_classes": self.n_classes,
             "temperature": self.temperature,
             "unsure_below": self.unsure_below,
+            "foreignness": None if self.foreign is None else self.foreign.facts(),
             "setting": self.setting,
         }
 
@@ -231,4 +261,5 @@ class ClassicalClassifier:
             raise ModelError(f"classes {made.classes.tolist()} do not fit {made.n_classes} labels")
         components = Components(tensors["components.mean"], tensors["components.axes"])
         made.seen = Seen(stored_normaliser(tensors, made.image_shape), components)
+        made.foreign = Foreignness.from_state(tensors, values.get("foreignness"), n_components, made.n_classes)
         return made

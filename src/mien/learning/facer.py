@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from mien.learning.arrays import Windows, check_personal, check_shapes, check_unlabelled, check_values
 from mien.learning.bank import Bank
-from mien.learning.calibration import fit_temperature, fit_threshold, probabilities
+from mien.learning.foreignness import Foreignness, believed, fit_confidence, known_foreignness
 from mien.learning.loop import SILENT, Run, going_on, train
 from mien.learning.network import NetworkClassifier, ResidualOptions, digest, learn_head, network_tensors, restore
 from mien.learning.objectives import CrossEntropy, DomainAdaptation, Prepared, infer, labels_of
@@ -84,6 +84,10 @@ class FacerClassifier:
         self.temperature, self.unsure_below = 1.0, 0.0
 
     @property
+    def foreign(self) -> Foreignness | None:
+        return self.base.foreign
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         return self.base.image_shape
 
@@ -136,9 +140,10 @@ class FacerClassifier:
                 "method": asdict(self.options),
             },
         )
-        logits = self._logits(held.values)
-        self.temperature = fit_temperature(logits, held.labels)
-        self.unsure_below = fit_threshold(probabilities(logits, self.temperature), held.labels)
+        logits, rows = self._outputs(held.values)
+        foreign = Foreignness.fit(learnt, windows.labels, rows)
+        known = logits, foreign(rows), held.labels, foreign
+        self.temperature, self.unsure_below, self.base.foreign = fit_confidence(*known)
 
     def adapt(self, values: np.ndarray, seed: int | None = None, run: Run = SILENT) -> Self:
         """Return a new estimator adapted to unlabelled windows of the target (Algorithm 1); this one stays as it is.
@@ -198,14 +203,31 @@ class FacerClassifier:
         Raises:
             ModelError: windows of another shape than those fitted, or not finite.
         """
-        if self.base.person is not None:
-            return self.base.predict_proba(values)
-        return probabilities(self._logits(check_values(values, self.image_shape)), self.temperature)
+        return self.assess(values)[0]
 
-    def _logits(self, values: np.ndarray) -> np.ndarray:
+    def assess(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities and foreignness as `NetworkClassifier.assess` does, by the classifier's scores."""
+        if self.base.person is not None:
+            return self.base.assess(values)
+        logits, rows = self._outputs(check_values(values, self.image_shape))
+        return believed(logits, self.temperature, rows, self.foreign)
+
+    def calibrate_confidence(self, values: np.ndarray, labels: np.ndarray) -> Self:
+        """Return a new estimator as `NetworkClassifier.calibrate_confidence` does, by the classifier's scores."""
+        windows = check_personal(values, labels, np.arange(len(labels)), self.image_shape, self.n_classes)
+        foreign = known_foreignness(self.foreign)
+        made, (logits, rows) = copy.copy(self), self._outputs(windows.values)
+        made.base = copy.copy(self.base)
+        known = logits, foreign(rows), windows.labels, foreign
+        made.temperature, made.unsure_below, made.base.foreign = fit_confidence(*known)
+        return made
+
+    def _outputs(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (window class) scores of the classifier and (window feature) representations."""
+        rows = self.base.represent(values)
         if len(values) == 0:
-            return np.zeros((0, self.n_classes), np.float32)
-        return infer(self.classifier, Prepared(self.base.represent(values), None, None))[0].numpy()
+            return np.zeros((0, self.n_classes), np.float32), rows
+        return infer(self.classifier, Prepared(rows, None, None))[0].numpy(), rows
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return tensors, and plain JSON values, from which `from_state` makes this estimator again."""

@@ -66,6 +66,16 @@ class TrainingFacts(BaseModel):
     calibrated_subject: str | None = None
 
 
+class ForeignnessFacts(BaseModel):
+    """The plain values of `foreignness.Foreignness`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    typical: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    slope: Annotated[float, Field(ge=0, le=100)]
+    above: Finite | None = None
+
+
 class EstimatorFacts(BaseModel):
     """The plain values of an estimator's state."""
 
@@ -75,6 +85,7 @@ class EstimatorFacts(BaseModel):
     n_classes: Annotated[int, Field(ge=2, le=1000)]
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     unsure_below: Annotated[float, Field(ge=0, le=1)] = 0.0
+    foreignness: ForeignnessFacts | None = None
     history: list[dict[str, Finite | None]] | None = None
     setting: dict[str, Finite] | None = None
 

@@ -22,7 +22,7 @@ from mien.learning.arrays import (
     stored_normaliser,
 )
 from mien.learning.augmentation import Augmentation
-from mien.learning.calibration import fit_temperature, fit_threshold, probabilities
+from mien.learning.foreignness import Foreignness, believed, fit_confidence, known_foreignness
 from mien.learning.loop import SILENT, Run, Training, train
 from mien.learning.objectives import CrossEntropy, Prepared, infer, labels_of
 from mien.learning.personal import personal_layer, take_means, take_weights
@@ -147,6 +147,7 @@ class NetworkClassifier:
         self.image_shape: tuple[int, int, int] = (0, 0, 0)
         self.n_classes = 0
         self.temperature, self.unsure_below = 1.0, 0.0
+        self.foreign: Foreignness | None = None
         self.history: list[dict[str, float | None]] = []
         self.population: Population | None = None
         self.person: Population | None = None
@@ -201,15 +202,21 @@ class NetworkClassifier:
             },
         )
         self.history = state.history
-        logits = self.logits(held.values)
-        self.temperature = fit_temperature(logits, held.labels)
-        self.unsure_below = fit_threshold(probabilities(logits, self.temperature), held.labels)
-        self._meet_people(windows, held)
+        rows = self.represent(windows.values)
+        self.fit_confidence(rows, windows.labels, held)
+        self._meet_people(rows, windows, held)
         return self
 
-    def _meet_people(self, windows: Windows, held: Windows) -> None:
+    def fit_confidence(self, rows: np.ndarray, labels: np.ndarray, held: Windows) -> None:
+        """Learn what is familiar from training windows' representations `rows`; how sure to be from those held out."""
+        logits, held_rows = self.outputs(held.values)
+        foreign = Foreignness.fit(rows, labels, held_rows)
+        known = logits, foreign(held_rows), held.labels, foreign
+        self.temperature, self.unsure_below, self.foreign = fit_confidence(*known)
+
+    def _meet_people(self, rows: np.ndarray, windows: Windows, held: Windows) -> None:
         """Learn how people differ in what they show, from their representations; the temperature from those held."""
-        self.person, rows = None, self.represent(windows.values)
+        self.person = None
         self.population = Population.fit(rows, windows.labels, windows.groups, self.n_classes)
         if self.population is not None and len(held):
             known = self.represent(held.values), held.labels, held.groups
@@ -249,17 +256,45 @@ class NetworkClassifier:
             learn_head(calibrated.network, rows, windows, self.temperature)
         return calibrated
 
+    def calibrate_confidence(self, values: np.ndarray, labels: np.ndarray) -> Self:
+        """Return a new estimator that is as sure as it is right on labelled windows; what it answers stays the same.
+
+        The temperature, how it rises with foreignness, and below which confidence an answer is `unsure`, are fitted
+        anew: to familiar and foreign faces, none of them trained on.
+
+        Args:
+            values, labels: as for `fit`.
+
+        Raises:
+            ModelError: windows of another shape than those fitted, or not finite; labels of no class; a model from
+                before foreignness was kept.
+        """
+        windows = check_personal(values, labels, np.arange(len(labels)), self.image_shape, self.n_classes)
+        foreign = known_foreignness(self.foreign)
+        made, (logits, rows) = copy.copy(self), self.outputs(windows.values)
+        known = logits, foreign(rows), windows.labels, foreign
+        made.temperature, made.unsure_below, made.foreign = fit_confidence(*known)
+        return made
+
     def predict_proba(self, values: np.ndarray) -> np.ndarray:
         """Return (window class) probabilities.
 
         Raises:
             ModelError: windows of another shape than those fitted, or not finite.
         """
-        values = check_values(values, self.image_shape)
-        if self.population is None or self.person is None or not len(values):
-            return probabilities(self.logits(values), self.temperature)
-        densities = personal_densities(self.person, self.population, self.represent(values))
-        return probabilities(densities, self.population.temperature)
+        return self.assess(values)[0]
+
+    def assess(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (window class) probabilities and (window) foreignness, nan where the model does not know it.
+
+        Raises:
+            ModelError: as `predict_proba`.
+        """
+        logits, rows = self.outputs(check_values(values, self.image_shape))
+        temperature = self.temperature
+        if self.population is not None and self.person is not None and len(values):
+            logits, temperature = personal_densities(self.person, self.population, rows), self.population.temperature
+        return believed(logits, temperature, rows, self.foreign)
 
     def to_adapt(self) -> Self:
         """Return a copy whose network can be trained on while this one stays as it is.
@@ -276,11 +311,16 @@ class NetworkClassifier:
         prepared = Prepared(check_values(values, self.image_shape), self.normaliser, None)
         return infer(self.network, prepared)[1].numpy() if len(values) else np.zeros((0, 0), np.float32)
 
+    def outputs(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (window class) scores and (window feature) representations of checked windows."""
+        if len(values) == 0:
+            return np.zeros((0, self.n_classes), np.float32), np.zeros((0, 0), np.float32)
+        logits, rows = infer(self.network, Prepared(values, self.normaliser, None))
+        return logits.numpy(), rows.numpy()
+
     def logits(self, values: np.ndarray) -> np.ndarray:
         """Return (window class) scores of checked windows."""
-        if len(values) == 0:
-            return np.zeros((0, self.n_classes), np.float32)
-        return infer(self.network, Prepared(values, self.normaliser, None))[0].numpy()
+        return self.outputs(values)[0]
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return tensors, and plain JSON values, from which `from_state` makes this estimator again."""
@@ -288,11 +328,13 @@ class NetworkClassifier:
         tensors |= {"normaliser.mean": self.normaliser.mean, "normaliser.scale": self.normaliser.scale}
         for name, known in (("population.", self.population), ("person.", self.person)):
             tensors |= {} if known is None else known.tensors(name)
+        tensors |= {} if self.foreign is None else self.foreign.tensors()
         return tensors, {
             "image_shape": list(self.image_shape),
             "n_classes": self.n_classes,
             "temperature": self.temperature,
             "unsure_below": self.unsure_below,
+            "foreignness": None if self.foreign is None else self.foreign.facts(),
             "history": self.history,
         }
 
@@ -325,4 +367,5 @@ class NetworkClassifier:
         assert isinstance(head, nn.Linear)
         made.population = Population.from_tensors(tensors, "population.", head.in_features, made.n_classes)
         made.person = Population.from_tensors(tensors, "person.", head.in_features, made.n_classes)
+        made.foreign = Foreignness.from_state(tensors, values.get("foreignness"), head.in_features, made.n_classes)
         return made

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 
-from mien.learning.calibration import fit_temperature, fit_threshold, probabilities
-
 N_FOLDS = 3
 
 
@@ -40,28 +38,26 @@ def tune(
     labels: np.ndarray,
     groups: np.ndarray,
     seed: int,
-) -> tuple[dict[str, Any], float, float]:
-    """Return the setting of the best out-of-fold accuracy (the first of equals), and what makes its scores believable.
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray | None]:
+    """Return the setting of the best out-of-fold accuracy (the first of equals), and its out-of-fold scores.
 
     Args:
         fit: (setting, positions) -> a fitted model. score: (model, positions) -> (position class) scores.
         grid: the settings tried.
 
     Returns:
-        The setting, and of its out-of-fold scores the temperature and the confidence below which answers are unsure;
-        the first setting, 1 and 0 without folds.
+        The setting, and the positions and (position class) scores of all that was judged; the first setting, no
+        positions and no scores without folds.
     """
     folds = list(inner_folds(labels, groups, seed))
     if not folds:
-        return grid[0], 1.0, 0.0
-    truth = np.concatenate([labels[judged] for _, judged in folds])
+        return grid[0], np.zeros(0, dtype=np.int64), None
+    judged = np.concatenate([positions for _, positions in folds])
     best: tuple[float, dict[str, Any], np.ndarray] | None = None
     for setting in grid:
-        scores = np.concatenate([score(fit(setting, learnt), judged) for learnt, judged in folds])
-        accuracy = float((scores.argmax(axis=1) == truth).mean())
+        scores = np.concatenate([score(fit(setting, learnt), positions) for learnt, positions in folds])
+        accuracy = float((scores.argmax(axis=1) == labels[judged]).mean())
         if best is None or accuracy > best[0]:
             best = accuracy, setting, scores
     assert best is not None
-    _, setting, scores = best
-    temperature = fit_temperature(scores, truth)
-    return setting, temperature, fit_threshold(probabilities(scores, temperature), truth)
+    return best[1], judged, best[2]
