@@ -1,5 +1,6 @@
 """One contract, run over every method: a new one joins by its row in `METHODS`."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -173,6 +174,47 @@ def test_adapting_after_loading_is_adapting_before_saving(fitted, unseen, name):
     again = method.estimator.from_state(fitted[name].options, 0, *fitted[name].state())
     expected = fitted[name].adapt(unseen.values).predict_proba(unseen.values)
     np.testing.assert_array_equal(again.adapt(unseen.values).predict_proba(unseen.values), expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_windows_like_no_class_are_foreign_and_less_sure(fitted, unseen, name):
+    """What is taken for foreign is put in the middle between them: of few toy people the limit is chance."""
+    far = 30 * np.random.default_rng(4).normal(size=unseen.values.shape).astype(np.float32)
+    score = fitted[name].assess(unseen.values)[1]
+    assert np.isfinite(score).all() and abs(np.median(score)) < 1.5
+    assert fitted[name].assess(far)[1].min() > np.median(score)
+    steep = copy.deepcopy(fitted[name])
+    base = getattr(steep, "base", steep)
+    base.foreign = replace(base.foreign, slope=3.0, above=float(np.median(score)) - 1)
+    found, before = steep.assess(far)[0], fitted[name].predict_proba(far)
+    assert (found.argmax(axis=1) == before.argmax(axis=1)).all()
+    assert (found.max(axis=1) <= before.max(axis=1) + 1e-9).all() and found.max(axis=1).mean() < 0.6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_calibrating_confidence_changes_no_answer_and_is_stored(fitted, unseen, name):
+    """Told labels of its own answers, half of them wrong, it is half as sure as before, and as sure after loading."""
+    before = fitted[name].predict_proba(unseen.values)
+    labels = np.where(np.arange(len(unseen)) % 2 == 0, before.argmax(axis=1), (before.argmax(axis=1) + 1) % 3)
+    new = fitted[name].calibrate_confidence(unseen.values, labels)
+    after, score = new.assess(unseen.values)
+    assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
+    assert abs(after.max(axis=1).mean() - 0.5) < 0.1
+    np.testing.assert_array_equal(fitted[name].predict_proba(unseen.values), before)
+    loaded = METHODS[name].estimator.from_state(new.options, 0, *new.state())
+    for one, other in zip(loaded.assess(unseen.values), (after, score), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_from_before_foreignness_was_kept_answers_as_it_did(fitted, unseen, name):
+    tensors, values = fitted[name].state()
+    old = {key: value for key, value in tensors.items() if not key.startswith("foreignness.")}
+    loaded = METHODS[name].estimator.from_state(fitted[name].options, 0, old, values | {"foreignness": None})
+    found, score = loaded.assess(unseen.values)
+    assert np.isnan(score).all() and (found.argmax(axis=1) == fitted[name].predict_proba(unseen.values).argmax(1)).all()
+    with pytest.raises(ModelError, match="train it anew"):
+        loaded.calibrate_confidence(unseen.values, unseen.labels)
 
 
 def odd_person(seed=11, n_each=6):

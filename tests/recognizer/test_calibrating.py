@@ -178,3 +178,16 @@ def test_several_people_and_another_probe_are_refused(clipped, person, tmp_path)
 
 def test_expressions_are_those_of_the_toys():
     assert set(labels()) == set(EXPRESSIONS)
+
+
+@pytest.mark.parametrize("method", ["mien", "svm", "facer"])
+def test_confidence_is_calibrated_to_further_takes_and_no_answer_changes(models, method, tmp_path):
+    """Takes of which two in three are labelled otherwise than they are: nothing is as sure as it was."""
+    old, told = models[0][method], np.roll(labels(), 5)
+    new = old.calibrate_confidence(features(seed=3), told, range(36))
+    before, after = (each.predict_features(features(seed=4)).filter(like="p_").to_numpy() for each in (old, new))
+    assert (after.argmax(axis=1) == before.argmax(axis=1)).all() and after.max(axis=1).mean() < 0.65
+    loaded = Recognizer.load(new.save(tmp_path))
+    pd.testing.assert_frame_equal(loaded.predict_features(features(seed=4)), new.predict_features(features(seed=4)))
+    with pytest.raises(ModelError, match="takes of anger teach nothing"):
+        old.calibrate_confidence(features(), labels(r3="anger"), range(36))

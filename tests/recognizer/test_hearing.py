@@ -29,7 +29,7 @@ def listening(request):
 
 def test_a_row_per_window(listening):
     frame = listening.predict_proba(replace(echo(2.0), quality=("clipped", "drift")))
-    assert list(frame.columns) == ["time_s", "expression", "p_anger", "p_fear", "confidence", "quality"]
+    assert list(frame.columns) == ["time_s", "expression", "p_anger", "p_fear", "confidence", "foreignness", "quality"]
     assert len(frame) == len(listening.front_end.features(echo(2.0)))
     hop_s = listening.front_end.hop_s
     np.testing.assert_allclose(np.diff(frame["time_s"]), round(hop_s / 0.05) * 0.05, atol=1e-3)
@@ -37,7 +37,9 @@ def test_a_row_per_window(listening):
     probabilities = frame[["p_anger", "p_fear"]].to_numpy()
     np.testing.assert_allclose(frame["confidence"], probabilities.max(axis=1))
     best = np.array(["anger", "fear"])[probabilities.argmax(axis=1)]
-    assert (frame["expression"] == np.where(frame["confidence"] < listening.estimator.unsure_below, UNSURE, best)).all()
+    foreign = frame["foreignness"] > listening.estimator.foreign.above
+    unsure = (frame["confidence"] < listening.estimator.unsure_below) | foreign
+    assert (frame["expression"] == np.where(unsure, UNSURE, best)).all()
     assert (listening.predict_proba(echo(2.0))["quality"] == "ok").all()
 
 
@@ -108,6 +110,19 @@ def test_answers_below_the_threshold_are_unsure(listening, threshold, named, mon
     frame = listening.predict_proba(echo(2.0))
     assert set(frame["expression"]) <= named
     assert frame["confidence"].min() > 0.3
+
+
+def test_a_recording_unlike_those_trained_on_is_unsure_however_confident(listening, monkeypatch):
+    base = getattr(listening.estimator, "base", listening.estimator)
+    frame = listening.predict_proba(echo(2.0))
+    monkeypatch.setattr(
+        base, "foreign", replace(base.foreign, above=float(frame["foreignness"].min()) - 0.1, slope=0.0)
+    )
+    for each in {base, listening.estimator}:
+        monkeypatch.setattr(each, "unsure_below", 0.0)
+    found = listening.predict_proba(echo(2.0))
+    assert (found["expression"] == UNSURE).all()
+    pd.testing.assert_series_equal(found["foreignness"], frame["foreignness"])
 
 
 def stereo(weak: float = 0.02) -> Recording:

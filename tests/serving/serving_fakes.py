@@ -42,6 +42,8 @@ class FakePrediction:
     confidence: float
     quality: tuple
     profile: tuple
+    foreignness: float | None = None
+    is_foreign: bool = False
 
 
 class FakeLive:

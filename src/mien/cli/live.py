@@ -185,13 +185,13 @@ def _json_lines(predictions: "Iterable[LivePrediction]") -> Iterator[str]:
 
 
 def _csv_lines(names: "Sequence[str]", predictions: "Iterable[LivePrediction]") -> Iterator[str]:
-    yield ",".join(["time_s", "expression", *(f"p_{name}" for name in names), "confidence", "quality"])
+    yield ",".join(["time_s", "expression", *(f"p_{name}" for name in names), "confidence", "foreignness", "quality"])
     for prediction in predictions:
         shares = [f"{prediction.probabilities[name]:.4f}" for name in names]
         quality = ";".join(prediction.quality) or "ok"
-        yield ",".join(
-            [f"{prediction.time_s:.3f}", prediction.expression, *shares, f"{prediction.confidence:.4f}", quality]
-        )
+        foreignness = "" if prediction.foreignness is None else f"{prediction.foreignness:.4f}"
+        numbers = [*shares, f"{prediction.confidence:.4f}", foreignness]
+        yield ",".join([f"{prediction.time_s:.3f}", prediction.expression, *numbers, quality])
 
 
 def _lines(predictions: "Iterable[LivePrediction]") -> Iterator[str]:
@@ -199,6 +199,7 @@ def _lines(predictions: "Iterable[LivePrediction]") -> Iterator[str]:
     for prediction in predictions:
         now = prediction.expression, prediction.quality
         if now != before:
-            words = f"  ({', '.join(prediction.quality)})" if prediction.quality else ""
+            wrong = [*prediction.quality, *(["unlike what it was trained on"] if prediction.is_foreign else [])]
+            words = f"  ({', '.join(wrong)})" if wrong else ""
             yield f"{prediction.time_s:8.2f} s  {prediction.expression:<10} {prediction.confidence:.2f}{words}"
         before = now

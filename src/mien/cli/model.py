@@ -294,7 +294,7 @@ def _print_rows(rows: "pd.DataFrame", form: str) -> None:
     elif form == "csv":
         print(rows.to_csv(index=False, float_format="%.4f"), end="")
     else:
-        print(rows.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
+        print(rows.to_string(index=False, na_rep="n/a", float_format=lambda value: f"{value:.2f}"))
 
 
 def _say_what_it_is(recognizer: "Recognizer", model: Path) -> None:

@@ -37,39 +37,37 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _smoothed(labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return (window class) what N labels in K classes count as: (N + 1) / (N + K) the class, 1 / (N + K) each other."""
+    """Return (window class) what N labels in K classes count as: (N + 1) / (N + K) the class, 1 / (N + K) another."""
     truth = np.full((len(labels), n_classes), 1 / (len(labels) + n_classes))
     truth[np.arange(len(labels)), labels] = (len(labels) + 1) / (len(labels) + n_classes)
     return truth
 
 
-SLOPE, SLOPE_SPREAD = 0.5, 0.25
-"""What is believed of the slope before any foreign window is seen, as a normal distribution: from one generator of
-faces and its varied faces (`experiments/cross_generator`)."""
+SLOPE, SLOPE_SPREAD = 1.0, 0.25
+"""What is believed of the slope before any foreign window is seen, as a normal distribution. Logits of rectified
+networks grow as the distance d (M. Hein et al., CVPR 2019); with a temperature as d^2 they are unsure far off."""
 
 STEEPEST = 3.0
 
 
-def fit_slope(logits: np.ndarray, labels: np.ndarray, foreignness: np.ndarray) -> tuple[float, float]:
-    """Return T and b >= 0 for which softmax(logits / (T exp(b max(0, s)))) has the lowest cross-entropy.
+def fit_slope(logits: np.ndarray, labels: np.ndarray, beyond: np.ndarray) -> tuple[float, float]:
+    """Return T and b >= 0 for which softmax(logits / (T exp(b beyond))) has the lowest cross-entropy.
 
-    The labels count as in `fit_temperature`. Windows that are all familiar say little of b: a normal prior does then.
+    The labels count as in `fit_temperature`. Windows that are all familiar say nothing of b: the prior does then.
 
     Args:
         logits: (window class) of windows not trained on. labels: (window) class numbers.
-        foreignness: (window) s, 0 where typical.
+        beyond: (window) how far beyond what is familiar they are, 0 where they are not.
 
     Example:
-        >>> logits, s = np.array([[2.0, 0.0]] * 80), np.repeat([0.0, 1.0], 40)
-        >>> truth = np.concatenate([np.repeat([0, 1], [36, 4]), np.repeat([0, 1], 20)])
-        >>> temperature, slope = fit_slope(logits, truth, s)
-        >>> slope > SLOPE
+        >>> logits, beyond = np.array([[2.0, 0.0]] * 400), np.repeat([0.0, 1.0], 200)
+        >>> truth = np.concatenate([np.repeat([0, 1], [180, 20]), np.repeat([0, 1], 100)])
+        >>> fit_slope(logits, truth, beyond)[1] > SLOPE
         True
     """
     if len(labels) == 0:
         return 1.0, SLOPE
     logits, truth = logits.astype(np.float64), _smoothed(labels, logits.shape[1])
-    beyond = np.maximum(foreignness, 0.0)
 
     def loss(values: np.ndarray) -> float:
         shares = log_softmax(logits / np.exp(values[0] + values[1] * beyond)[:, None], axis=1)

@@ -23,7 +23,7 @@ RIDGE = 0.01
 QUANTILE = 0.99
 """Of held-out windows so many are not foreign."""
 
-LEAST = 1e-9
+LEAST, MOST_HOT = 1e-9, 50.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,8 +35,8 @@ class Foreignness:
     Args:
         means: (class feature). axes: (feature component), by which the shared covariance becomes the identity.
         typical: the median of d^2 over held-out windows, those of training where none were held out.
-        slope: the temperature is ``T exp(slope max(0, s))``.
-        above: from where on an answer is `unsure`, however confident; None where nothing was held out.
+        above: beyond it a window is foreign and its answer `unsure`, however sure; None where nothing was held out.
+        slope: the temperature is ``T exp(slope max(0, s - above))``.
     """
 
     means: np.ndarray
@@ -87,15 +87,19 @@ class Foreignness:
         above = None if quantile is None else float(np.quantile(np.log(squared / typical), quantile))
         return replace(self, typical=typical, above=above)
 
+    def beyond(self, score: np.ndarray) -> np.ndarray:
+        """Return (window) how far scores s lie beyond what is familiar, 0 where they do not."""
+        return np.zeros(len(score)) if self.above is None else np.maximum(score - self.above, 0.0)
+
     def hotter(self, score: np.ndarray) -> np.ndarray:
         """Return (window) by what the temperature is multiplied at scores s, 1 or more.
 
         Example:
-            >>> made = Foreignness(np.zeros((2, 1)), np.eye(1), slope=np.log(2))
-            >>> made.hotter(np.array([-1.0, 0.0, 1.0])).round(6).tolist()
+            >>> made = Foreignness(np.zeros((2, 1)), np.eye(1), slope=np.log(2), above=1.0)
+            >>> made.hotter(np.array([-1.0, 1.0, 2.0])).round(6).tolist()
             [1.0, 1.0, 2.0]
         """
-        return np.exp(self.slope * np.maximum(score, 0.0))
+        return np.exp(np.minimum(self.slope * self.beyond(score), MOST_HOT))
 
     def facts(self) -> dict[str, float | None]:
         """Return its plain values, as `model_folder.ForeignnessFacts` has them."""
@@ -117,7 +121,10 @@ class Foreignness:
         if facts is None:
             return None
         n_known = len(tensors.get("foreignness.means", ()))
-        shapes: dict[str, tuple[int, ...]] = {"foreignness.means": (n_known, n_features), "foreignness.axes": (n_features, n_features)}
+        shapes: dict[str, tuple[int, ...]] = {
+            "foreignness.means": (n_known, n_features),
+            "foreignness.axes": (n_features, n_features),
+        }
         check_shapes(tensors, shapes)
         if not 1 <= n_known <= n_classes:
             raise ModelError(f"weights 'foreignness.means' are of {n_known} classes; the model has {n_classes}")
@@ -132,7 +139,7 @@ def fit_confidence(
     Args:
         logits: (window class), score: (window) s, and labels: (window) class numbers, of windows not trained on.
     """
-    temperature, slope = fit_slope(logits, labels, score)
+    temperature, slope = fit_slope(logits, labels, foreign.beyond(score))
     foreign = replace(foreign, slope=slope)
     found = probabilities(logits, temperature * foreign.hotter(score))
     return temperature, fit_threshold(found, labels), foreign
@@ -159,12 +166,13 @@ def known_foreignness(foreign: Foreignness | None) -> Foreignness:
     return foreign
 
 
-def is_unsure(confidence: np.ndarray, score: np.ndarray, unsure_below: float, above: float | None) -> np.ndarray:
-    """Return (window) bool: answers too little sure, or of windows too foreign; nan is not.
+def is_unsure(
+    confidence: np.ndarray | float, score: np.ndarray | float, unsure_below: float, foreign: Foreignness | None
+) -> np.ndarray:
+    """Return (window) bool: answers too little sure, or of windows too foreign.
 
-    Example:
-        >>> is_unsure(np.array([0.9, 0.3, 0.9, 0.9]), np.array([0.1, 0.1, 4.0, np.nan]), 0.5, 2.0).tolist()
-        [False, True, True, False]
+    Args:
+        score: (window) s, nan where it is not known.
     """
-    return (confidence < unsure_below) | (score > (np.inf if above is None else above))
-
+    above = np.inf if foreign is None or foreign.above is None else foreign.above
+    return np.less(confidence, unsure_below) | np.greater(score, above)

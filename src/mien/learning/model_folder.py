@@ -233,12 +233,23 @@ def model_card(description: Description, front_end: str, probe: str, scores: str
             f"Answers less sure than {threshold:.2f} are given as `unsure`: on people held out "
             "of training they were wrong more often than right."
         )
+    known = description.estimator.foreignness
+    if known is not None:
+        lines.append(
+            "Foreignness says how unlike what it was trained on a face or device is: 0 is typical of people held out."
+            + (
+                f" Above {known.above:.2f}, as 1 % of their windows, answers are `unsure`, and confidence falls."
+                if known.above is not None
+                else ""
+            )
+        )
     lines += [
         "",
         "## What it cannot do",
         "- It names the look on a face, not what a person feels.",
         "- It has seen no other expressions, probes or windows than those above, and refuses another probe.",
-        "- Its probabilities are calibrated on people like those it was trained on; elsewhere they are too sure.",
+        "- Its probabilities are calibrated on people held out; on others they may be too sure, all the more where "
+        "foreignness is high. Not everything that is foreign is found out.",
         "- It must not decide about people: no hiring, policing, diagnosing or watching without consent.",
     ]
     if training.simulated:

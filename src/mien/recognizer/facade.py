@@ -295,6 +295,21 @@ class Recognizer:
         made.training = self.training.model_copy(update=told)
         return made
 
+    def calibrate_confidence(
+        self, features: Features, labels: Sequence[str] | np.ndarray, rows: Sequence[int] | np.ndarray
+    ) -> "Recognizer":
+        """Return a new recognizer that is as sure as it is right on `rows`, some of them foreign faces, none learnt.
+
+        Its answers stay the same; how sure they are, how much less where a face is foreign, and when they are `unsure`,
+        are fitted anew. Args and errors are those of `calibrate_features`; it also refuses a model without foreignness.
+        """
+        self._refuse_unfitted()
+        labels, made = np.asarray(labels, dtype=object), copy.copy(self)
+        taught, _ = calibrating_rows(np.unique(features.of_rows(rows).row), labels, self.labels)
+        windows = windows_of_rows(features.of_rows(taught), self.labels, labels, np.arange(len(labels)))
+        made.estimator = self.estimator.calibrate_confidence(windows.values, windows.labels)
+        return made
+
     def _refuse_uncalibrated(self) -> None:
         self._refuse_unfitted()
         if not self.calibrates:
@@ -311,22 +326,22 @@ class Recognizer:
             raise ModelError(f"this {self.method} has learnt nothing yet; call fit first")
 
     def predict_features(self, features: Features) -> pd.DataFrame:
-        """Return one row per window: row, start_s, and p_<expression> each.
+        """Return one row per window: row, start_s, p_<expression> each, and foreignness.
 
         Raises:
             ModelError: features of another shape than those learnt, or no numbers.
         """
         self._refuse_unfitted()
-        probabilities = self.estimator.predict_proba(features.images())
+        probabilities, foreignness = self.estimator.assess(features.images())
         frame = pd.DataFrame(probabilities, columns=[f"p_{label}" for label in self.labels])
         frame.insert(0, "row", features.row)
         frame.insert(1, "start_s", features.start_s)
-        return frame
+        return frame.assign(foreignness=foreignness)
 
     def predict_proba(
         self, recording: Recording, neutral: Recording | None = None, *, channel: int | None = None
     ) -> pd.DataFrame:
-        """Return one row per window of a recording: time_s, expression, p_<expression> each, confidence, quality.
+        """Return one row per window: time_s, expression, p_<expression> each, confidence, foreignness, quality.
 
         Args:
             recording: without a probe of its own it is taken to be made with the model's.
@@ -335,8 +350,9 @@ class Recognizer:
 
         Returns:
             time_s is where the window starts; expression is "unsure" where confidence, the calibrated probability of
-            the most probable, lies below what held-out people taught, or where samples were lost or doubled within the
-            window, or the probe was silent; quality is what the recording says and what its echoes show.
+            the most probable, lies below what held-out people taught, where foreignness (0 is typical of held-out
+            people) lies above 99 % of theirs, or where samples were lost or doubled within the window, or the probe was
+            silent; quality is what the recording says and what its echoes show.
 
         Raises:
             ProbeMismatch: it was made with another probe, both named.
@@ -351,7 +367,7 @@ class Recognizer:
             features = self.front_end.features(heard, face)
         quality = joined_words(heard.quality, features.quality)
         predicted = self.predict_features(features)
-        return answers(predicted, self.labels, self.estimator.unsure_below, quality, features.is_broken)
+        return answers(predicted, self.labels, self.estimator, quality, features.is_broken)
 
     def describe(self) -> dict[str, Any]:
         """Return what this recognizer is, as plain JSON values."""

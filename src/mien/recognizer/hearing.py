@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from mien.dsp import band_pass
 from mien.errors import ProbeError, ProbeMismatch, ProbeNotFound, RecordingError
 from mien.files import files_below
 from mien.labels import UNSURE
+from mien.learning.foreignness import is_unsure
 from mien.probe import Probe, describe
 from mien.recording import Recording, read_recording
 from mien.sensing.features import FrontEnd
@@ -127,23 +129,27 @@ def assumes_neutral(front_end: FrontEnd, recording: Recording) -> bool:
 def answers(
     predicted: pd.DataFrame,
     labels: Sequence[str],
-    unsure_below: float,
+    estimator: Any,
     quality: Sequence[str],
     broken: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Return a row per window as `Recognizer.predict_proba` does, of what `predict_features` returned.
 
     Args:
+        estimator: says when it is unsure.
         broken: (window) whether its sound has a gap, so that it is unsure whatever the model says.
     """
     probabilities = predicted.filter(like="p_")
     confidence = probabilities.to_numpy().max(axis=1)
     best = np.array(labels, dtype=object)[probabilities.to_numpy().argmax(axis=1)]
-    unsure = confidence < unsure_below if broken is None else (confidence < unsure_below) | broken
+    foreignness = predicted["foreignness"].to_numpy()
+    unsure = is_unsure(confidence, foreignness, estimator.unsure_below, estimator.foreign)
+    if broken is not None:
+        unsure = unsure | broken
     frame = probabilities.copy()
     frame.insert(0, "time_s", predicted["start_s"])
     frame.insert(1, "expression", np.where(unsure, UNSURE, best))
-    frame["confidence"] = confidence
+    frame["confidence"], frame["foreignness"] = confidence, foreignness
     frame["quality"] = ";".join(quality) or "ok"
     return frame
 

@@ -10,6 +10,7 @@ import numpy as np
 from mien.datasets.extract import one_thread
 from mien.errors import ModelError, RecordingError
 from mien.labels import NEUTRAL, UNSURE
+from mien.learning.foreignness import is_unsure
 from mien.recognizer import Recognizer
 from mien.recording import Recording
 from mien.sensing.features import images_of
@@ -33,6 +34,8 @@ class LivePrediction:
         confidence: of the most probable.
         quality: what is wrong with the sound, in the words of a study; empty where nothing is.
         profile: magnitude of the latest range profile, for drawing, 0 to 1.
+        foreignness: how unlike what the model was trained on it is, 0 being typical; None where that is not known.
+        is_foreign: whether it is unsure for that.
     """
 
     time_s: float
@@ -41,6 +44,8 @@ class LivePrediction:
     confidence: float
     quality: tuple[str, ...]
     profile: tuple[float, ...]
+    foreignness: float | None = None
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -235,21 +240,25 @@ class LiveSession:
         if not windows:
             return [one for one in waiting if isinstance(one, LivePrediction)]
         images = images_of(np.stack([window.values for window in windows]))
-        found = iter(self.recognizer.estimator.predict_proba(images))
-        return [one if isinstance(one, LivePrediction) else self._answer(one, next(found)) for one in waiting]
+        found = iter(zip(*self.recognizer.estimator.assess(images), strict=True))
+        return [one if isinstance(one, LivePrediction) else self._answer(one, *next(found)) for one in waiting]
 
-    def _answer(self, window: _Window, expressions: np.ndarray) -> LivePrediction:
+    def _answer(self, window: _Window, expressions: np.ndarray, foreignness: float) -> LivePrediction:
         if window.after_gap:
             self._holding.forget()
         if self._from_rest:
-            expressions = self._holding.answer(expressions, *window.away)
+            expressions, foreignness = self._holding.answer(expressions, foreignness, *window.away)
         rest = 0.0 if NEUTRAL in self.recognizer.labels else neutral_probability(window.away[1])
         found = [*((1 - rest) * expressions), rest][: len(self.names)]
         best = int(np.argmax(found))
         confidence = float(found[best])
-        expression = self.names[best] if confidence >= self.recognizer.estimator.unsure_below else UNSURE
+        estimator, named = self.recognizer.estimator, self.names[best]
+        is_foreign = named != NEUTRAL and bool(is_unsure(1.0, foreignness, 0.0, estimator.foreign))
+        expression = UNSURE if is_foreign or confidence < estimator.unsure_below else named
+        known = float(foreignness) if math.isfinite(foreignness) else None
         probabilities = {name: float(value) for name, value in zip(self.names, found, strict=True)}
-        return LivePrediction(window.end_s, expression, probabilities, confidence, window.quality, window.profile)
+        said = expression, probabilities, confidence, window.quality, window.profile, known, is_foreign
+        return LivePrediction(window.end_s, *said)
 
 
 def answer_s(recognizer: Recognizer, n_times: int = 5, clock: Callable[[], float] = time.perf_counter) -> float:

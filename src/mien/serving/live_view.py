@@ -80,6 +80,8 @@ class LiveView:
             profile=[round(float(value), 4) for value in predicted.profile],
             n_dropped_windows=self._session.n_dropped_windows,
             problem=self._session.problem,
+            foreignness=predicted.foreignness,
+            is_foreign=predicted.is_foreign,
         )
 
     def told(self, message: ClientMessage) -> Answer:

@@ -376,6 +376,8 @@ class Prediction(_Message):
         n_dropped_windows: how many windows since `Started` were not answered, because sound was lost or the server
             was late.
         problem: why no probe is heard, in a sentence; empty where one is.
+        foreignness: how unlike what the model was trained on the face or device is: 0 is typical, null not known.
+        is_foreign: whether the expression is "unsure" because it is too unlike.
     """
 
     type: Literal["prediction"] = "prediction"
@@ -388,6 +390,8 @@ class Prediction(_Message):
     profile: list[float]
     n_dropped_windows: int
     problem: str = ""
+    foreignness: float | None = None
+    is_foreign: bool = False
 
 
 class Progress(_Message):

@@ -57,18 +57,21 @@ class Holding:
         """Begin anew, after a gap."""
         self._held = None
 
-    def answer(self, expressions: np.ndarray, away_at_first: float, away_at_last: float) -> np.ndarray:
-        """Return (class) probabilities given that the face is not at rest.
+    def answer(
+        self, expressions: np.ndarray, foreignness: float, away_at_first: float, away_at_last: float
+    ) -> tuple[np.ndarray, float]:
+        """Return (class) probabilities given that the face is not at rest, and how foreign what they were taken of is.
 
         Args:
-            expressions: (class) what the model says of the window.
+            expressions: (class) what the model says of the window. foreignness: how foreign it is to the model.
             away_at_first, away_at_last: how far from rest the face is when the window begins and when it ends.
         """
         if neutral_probability(away_at_last) > 0.5:
             self._held = None
-            return expressions
+            return expressions, foreignness
         if neutral_probability(away_at_first) > 0.5:
-            self._held = expressions if self._held is None else (self._held + expressions) / 2
+            new = np.append(expressions, foreignness)
+            self._held = new if self._held is None else (self._held + new) / 2
         if self._held is None:  # it began before anything was heard, or the face does not come back to rest
-            return np.full(len(expressions), 1 / len(expressions))
-        return self._held
+            return np.full(len(expressions), 1 / len(expressions)), foreignness
+        return self._held[:-1], float(self._held[-1])

@@ -6,6 +6,7 @@ import { qualityInWords } from "./stage.js";
 
 const WORDS_EVERY_MS = 100;
 const HOP_S = 0.05;
+const FOREIGN = "This face or device is unlike those it was trained on: do not trust the answer";
 
 export class LiveView {
   name = "live";
@@ -60,9 +61,9 @@ export class LiveView {
     this.#quality("", "Stopped");
   }
 
-  #write({ expression, probabilities, confidence, quality, problem, n_dropped_windows: dropped }) {
+  #write({ expression, probabilities, confidence, quality, problem, is_foreign: foreign, n_dropped_windows: dropped }) {
     const sure = expression === "unsure"
-      ? problem || "Nothing stands out: better no answer than a wrong one"
+      ? problem || (foreign ? FOREIGN : "Nothing stands out: better no answer than a wrong one")
       : `${percent(confidence)} sure`;
     this.#say(expression, capital(expression), sure);
     const [most] = Object.entries(probabilities).sort((a, b) => b[1] - a[1])[0] ?? [];
