@@ -23,7 +23,10 @@ RIDGE = 0.01
 QUANTILE = 0.99
 """Of held-out windows so many are not foreign."""
 
-LEAST, MOST_HOT = 1e-9, 50.0
+LEAST = 1e-9
+
+MOST_HOT = 7.0
+"""Logarithm of the most by which a temperature is multiplied: beyond it rounding would make classes equal."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
