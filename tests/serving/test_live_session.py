@@ -1,6 +1,7 @@
 """A stream gives the same answers whatever its blocks, those of a recording, and survives what streams go through."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -96,12 +97,24 @@ def test_what_is_not_sure_enough_is_unsure():
     assert found[1.5] == NEUTRAL
 
 
+def test_a_face_unlike_those_trained_on_is_unsure_and_said_to_be_foreign(monkeypatch):
+    """At rest it is neutral all the same: that is told by the profile and not by the model."""
+    known = recognizer()
+    known.estimator.unsure_below, known.estimator.foreign = 0.0, SimpleNamespace(above=2.0)
+    answer = known.estimator.assess
+    monkeypatch.setattr(known.estimator, "assess", lambda images: (answer(images)[0], np.full(len(images), 2.5)))
+    found = {round(one.time_s, 1): one for one in fed(LiveSession(known), TWO_LOOKS)}
+    assert [found[moment].expression for moment in (1.5, 3.0, 6.0)] == [NEUTRAL, UNSURE, UNSURE]
+    assert [found[moment].is_foreign for moment in (1.5, 3.0, 6.0)] == [False, True, True]
+    assert found[3.0].foreignness == 2.5 and found[3.0].confidence > 0.3
+
+
 def test_a_model_that_knows_neutral_is_asked_itself():
     known = recognizer()
     known.labels = ("anger", NEUTRAL, "sadness")
     found = fed(LiveSession(known), TWO_LOOKS)
     assert list(found[0].probabilities) == ["anger", NEUTRAL, "sadness"]
-    direct = known.estimator.predict_proba(np.concatenate(known.estimator.asked))
+    direct = known.estimator.assess(np.concatenate(known.estimator.asked))[0]
     np.testing.assert_allclose(shares(found)[:, :3], direct, atol=1e-6)
 
 
@@ -133,7 +146,7 @@ def test_the_least_probes_answer_like_recordings():
     clip = Recording(sound(1.5, seed=3), RATE_HZ, Chirp())
     whole = Recording(TWO_LOOKS, RATE_HZ, Chirp())
     features = front_end.features(whole, clip)
-    offline = Answering().predict_proba(features.images())
+    offline = Answering().assess(features.images())[0]
     found = fed(LiveSession(recognizer(front_end), neutral=clip), TWO_LOOKS)
     for one in found:
         number = int(np.argmin(np.abs(features.start_s + 1.0 - one.time_s)))
@@ -316,7 +329,7 @@ def test_an_hour_without_growth():
     """A slow and cheap probe, 120 periods a minute: what a session holds is the same at the end as after a minute."""
     slow = Chirp(low_hz=1_000, high_hz=1_800, sweep_s=0.05, period_s=0.5, fade_s=0.005, rate_hz=8_000)
     known = recognizer(RangeProfile(window_s=2.0, neutral="running"), slow)
-    known.estimator.predict_proba = lambda images: np.full((len(images), 3), 1 / 3)
+    known.estimator.assess = lambda images: (np.full((len(images), 3), 1 / 3), np.zeros(len(images)))
     session = LiveSession(known, hop_s=0.5)
     minute, n_minutes = sound(60.0, slow, start=0.0), 60
     held, n_answers = [], 0
