@@ -107,8 +107,10 @@ def test_answers_below_the_threshold_are_unsure(listening, threshold, named, mon
     estimator = getattr(listening.estimator, "base", listening.estimator)
     for each in {estimator, listening.estimator}:
         monkeypatch.setattr(each, "unsure_below", threshold)
+    monkeypatch.setattr(estimator, "foreign", None)
     frame = listening.predict_proba(echo(2.0))
     assert set(frame["expression"]) <= named
+    assert frame["foreignness"].isna().all()
     assert frame["confidence"].min() > 0.3
 
 
