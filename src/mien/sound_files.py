@@ -18,7 +18,7 @@ from mien.errors import RecordingError
 from mien.files import open_regular, read_json, sha256
 from mien.sound_layout import LAYOUT_MAGIC, Layout, decoder, read_layout
 
-QUALITY_WORDS = ("clipped", "dropout", "low-snr", "drift", "no-probe", "resampled")
+QUALITY_WORDS = ("clipped", "dropout", "low-snr", "drift", "no-probe", "resampled", "other-band")
 """What can be wrong with a recording that is still one. None of them: `ok`."""
 
 SUBTYPES = {".flac": ("PCM_24", "PCM_16"), ".wav": ("PCM_24", "PCM_16", "PCM_32", "FLOAT", "DOUBLE")}

@@ -57,6 +57,29 @@ def test_an_answer_over_lost_samples_is_unsure_and_the_quality_says_dropout(list
     np.testing.assert_allclose(after.filter(like="p_")[clear], before.filter(like="p_")[: len(after)][clear], atol=0.05)
 
 
+def low_passed(whole, edge_hz):
+    spectrum = np.fft.rfft(whole.samples)
+    spectrum[:, np.fft.rfftfreq(whole.n_samples, 1 / whole.rate_hz) > edge_hz] = 0
+    return replace(whole, samples=np.fft.irfft(spectrum, whole.n_samples).astype(np.float32))
+
+
+def test_a_band_that_ends_at_20_khz_is_another_than_the_model_was_trained_on(listening):
+    """What an MP3 or Opus file keeps; a band that ends at 22.05 kHz went through 44.1 kHz."""
+    assert listening.training.weakest_band_db == pytest.approx(-2, abs=3)
+    for edge_hz, expected in ((23_900, "ok"), (22_050, "resampled;other-band"), (20_000, "other-band")):
+        assert (listening.predict_proba(low_passed(echo(2.0), edge_hz))["quality"] == expected).all()
+
+
+def test_a_model_trained_on_steep_phones_takes_them_for_its_own(listening, monkeypatch):
+    spectrum, freq_hz = np.fft.rfft(echo(2.0).samples), np.fft.rfftfreq(96_000, 1 / 48_000)
+    steep = np.fft.irfft(spectrum * 10 ** (-np.interp(freq_hz, (19_000, 23_000), (0, 36)) / 20))
+    heard = replace(echo(2.0), samples=steep.astype(np.float32))
+    assert (listening.predict_proba(heard)["quality"] == "other-band").all()
+    trained = listening.training.model_copy(update={"weakest_band_db": -30.0})
+    monkeypatch.setattr(listening, "training", trained)
+    assert (listening.predict_proba(heard)["quality"] == "ok").all()
+
+
 def test_a_recording_is_synchronised_once(listening, monkeypatch):
     counted = []
 

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from closed_form import recording
+from scipy.signal import resample_poly
 
 from mien.errors import ProbeMismatch
 from mien.probe import Chirp, Composite, PureTones
 from mien.recording import Recording
+from mien.sensing.quality import heard_quality
 from mien.sensing.synchronise import synchronise
 from mien.simulate.generate import simulate_takes
 from mien.simulate.options import SimulationOptions
@@ -88,3 +90,23 @@ def test_other_probes_pass_as_themselves_through_phones(phone):
         options = SimulationOptions(1, "wild", 1, expressions=("fear",), device=phone, probe=other, n_facets=6000)
         take = next(simulate_takes(options))
         synchronise(Recording(take.samples, 48_000, other))
+
+
+@pytest.mark.parametrize("device", ["reference", "iphone-6s", "galaxy-s5"])
+@pytest.mark.parametrize("window", [("kaiser", 5.0), ("kaiser", 12.0)])
+def test_a_sweep_that_went_through_44100_hz_is_resampled_and_no_other_probe(device, window):
+    """Its images above 23 kHz looked like a sweep that goes on."""
+    take = next(simulate_takes(SimulationOptions(1, "hard", 1, device=device, n_facets=6000)))
+    sound = resample_poly(take.samples.astype(np.float64), 147, 160, axis=1, window=window)
+    sound = resample_poly(sound, 160, 147, axis=1, window=window).astype(np.float32)
+    assert "resampled" in heard_quality(Recording(sound, 48_000, Chirp()))
+    assert "resampled" not in heard_quality(Recording(take.samples, 48_000, Chirp()))
+
+
+@pytest.mark.parametrize("edge_hz", [20_000, 21_000])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_band_that_a_coder_ends_is_no_other_slope(edge_hz, seed):
+    sound = recording(noise=0.001, n_samples=48_000, seed=seed).samples
+    spectrum = np.fft.rfft(sound)
+    spectrum[:, edge_hz:] *= 1e-4
+    synchronise(Recording(np.fft.irfft(spectrum).astype(np.float32), 48_000, Chirp()))

@@ -41,6 +41,8 @@ class TrainingFacts(BaseModel):
         simulated: whether its people were; None where that is not known.
         hears_clips: whether it has learnt against neutral clips too, so that one may take the place of a take's own
             beginning.
+        weakest_band_db: the weakest part of the probe's band in any of its recordings, relative to the strongest; None
+            where that is not known.
         n_weights: how many numbers decide (`weights.n_weights`); None in models of before it was counted.
         adapted_windows: unlabelled windows it was adapted to, 0 where it was not; adapted_study: their study.
         calibrated_takes, neutral_takes: one person's labelled takes that it was calibrated to, and their neutral ones;
@@ -58,6 +60,7 @@ class TrainingFacts(BaseModel):
     n_windows: int = 0
     n_microphones: Annotated[int, Field(ge=1, le=64)] = 1
     n_weights: int | None = None
+    weakest_band_db: Finite | None = None
     adapted_windows: int = 0
     adapted_study: str | None = None
     calibrated_takes: int = 0

@@ -20,7 +20,7 @@ from mien.learning.methods import METHODS, method_named, options_to_json, with_c
 from mien.learning.model_folder import TrainingFacts
 from mien.learning.weights import n_weights
 from mien.probe import Probe, probe_to_json
-from mien.recognizer.hearing import answers, clip_alike, fitting, refuse_other_probe
+from mien.recognizer.hearing import answers, band_words, clip_alike, fitting, refuse_other_probe
 from mien.recognizer.person import calibrated_to, calibrating_rows, one_person, takes_in_memory, takes_of_study
 from mien.recognizer.stored import load_recognizer, save_recognizer
 from mien.recognizer.teaching import is_labelled, judging_rows, windows_of_rows
@@ -177,6 +177,7 @@ class Recognizer:
             n_windows=len(part),
             n_microphones=features.values.shape[1],
             n_weights=n_weights(self.estimator),
+            weakest_band_db=round(float(part.weakest_db.min()), 1) if len(part.weakest_db) else None,
         )
         return self
 
@@ -365,7 +366,8 @@ class Recognizer:
         face = self.neutral if neutral is None else clip_alike(neutral, heard, n_microphones)
         with one_thread():
             features = self.front_end.features(heard, face)
-        quality = joined_words(heard.quality, features.quality)
+        other = band_words(features, self.training.weakest_band_db)
+        quality = joined_words(heard.quality, features.quality, other)
         predicted = self.predict_features(features)
         return answers(predicted, self.labels, self.estimator, quality, features.is_broken)
 

@@ -16,10 +16,14 @@ from mien.labels import UNSURE
 from mien.learning.foreignness import is_unsure
 from mien.probe import Probe, describe
 from mien.recording import Recording, read_recording
-from mien.sensing.features import FrontEnd
+from mien.sensing.features import Features, FrontEnd
 from mien.sensing.synchronise import synchronise
 from mien.sensing.windows import filled
 from mien.sound_files import SOUND_ENDINGS
+
+WEAKEST_PHONE_DB, BAND_MARGIN_DB = -26.0, 6.0
+"""The steepest of the measured phones ends so far below its strongest; more than the margin below what a model was
+trained on is another band."""
 
 
 def refuse_other_probe(probe: Probe, expected: Probe, whose: str) -> None:
@@ -124,6 +128,16 @@ def clip_alike(clip: Recording, recording: Recording, n_microphones: int) -> Rec
 def assumes_neutral(front_end: FrontEnd, recording: Recording) -> bool:
     """Return whether a recording is taken to begin with the neutral face, without saying so itself."""
     return getattr(front_end, "neutral", None) == "take" and "neutral_until_s" not in recording.facts
+
+
+def band_words(features: Features, trained_db: float | None) -> tuple[str, ...]:
+    """Return `other-band` where a recording's band is weaker in a part than any that a model was trained on.
+
+    Args:
+        trained_db: of the weakest it was trained on; None takes that of the measured phones.
+    """
+    least_db = (WEAKEST_PHONE_DB if trained_db is None else trained_db) - BAND_MARGIN_DB
+    return ("other-band",) if len(features.weakest_db) and features.weakest_db.min() < least_db else ()
 
 
 def answers(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.recording import Recording
+from mien.sensing.band import direct_power, wall_hz, weakest_db
 from mien.sensing.direct_path import remove_direct_path
 from mien.sensing.period_grid import PeriodGrid, aligned_periods, baseband, check_recording, chirp_of, period_grid
 from mien.sensing.range_gate import RangeGate, compress, gate_echoes, waveforms
@@ -96,6 +97,8 @@ class EchoQuality:
         n_periods: columns that the recording yields.
         n_jumps: how often samples were lost or doubled.
         n_spoilt: columns in which the probe is silent or cut into.
+        weakest_db: the direct path in the band's weakest tenth relative to its strongest.
+        resampled_hz: half the rate through which the sound was resampled; 0 where nothing tells.
     """
 
     snr_db: float
@@ -106,6 +109,8 @@ class EchoQuality:
     n_periods: int
     n_jumps: int = 0
     n_spoilt: int = 0
+    weakest_db: float = 0.0
+    resampled_hz: float = 0.0
 
 
 def late_delays_s(grid: PeriodGrid, gate: RangeGate) -> np.ndarray:
@@ -131,6 +136,7 @@ def quality_of_echoes(echoes: Echoes, gate: RangeGate) -> EchoQuality:
     inside_s = gate.delay_s(gate.cells_m(grid, 1))
     signal = float(np.mean(np.abs(compress(echoes.cleaned, grid, inside_s)) ** 2))
     tiny = np.finfo(float).tiny
+    power = direct_power(echoes.raw[echoes.sync.channel].mean(axis=0), grid)
     return EchoQuality(
         snr_db=snr_db(signal, noise),
         peak_to_floor=echoes.sync.peak_to_floor,
@@ -140,6 +146,8 @@ def quality_of_echoes(echoes: Echoes, gate: RangeGate) -> EchoQuality:
         n_periods=echoes.sync.n_periods,
         n_jumps=len(echoes.sync.jumps),
         n_spoilt=len(echoes.sync.spoilt),
+        weakest_db=weakest_db(power, grid),
+        resampled_hz=echoes.sync.mirror_hz or wall_hz(power, grid),
     )
 
 

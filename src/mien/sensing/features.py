@@ -47,6 +47,7 @@ class Features:
         row: (window) position of each window's take in the study's table.
         start_s: (window) time of each window's first sample in its take.
         broken: (window) whether samples were lost or doubled within it, or the probe was silent; empty where none is.
+        weakest_db: (window) the weakest part of the probe's band relative to its strongest; empty where not known.
         quality: what the sound shows of itself, in words of `QUALITY_WORDS`, of all takes together.
     """
 
@@ -56,6 +57,7 @@ class Features:
     row: np.ndarray
     start_s: np.ndarray
     broken: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    weakest_db: np.ndarray = field(default_factory=lambda: np.zeros(0))
     quality: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -66,8 +68,9 @@ class Features:
             raise ValueError(f"features of shape {found} do not fit axes ({names}) of lengths {expected}")
         if not len(self.values) == len(self.row) == len(self.start_s):
             raise ValueError(f"{len(self.values)} windows, {len(self.row)} rows, {len(self.start_s)} start times")
-        if len(self.broken) not in (0, len(self.values)):
-            raise ValueError(f"{len(self.values)} windows, {len(self.broken)} of them said to be broken or not")
+        for name in ("broken", "weakest_db"):
+            if len(getattr(self, name)) not in (0, len(self.values)):
+                raise ValueError(f"{len(self.values)} windows, {len(getattr(self, name))} values of {name}")
 
     def __len__(self) -> int:
         return len(self.values)
@@ -93,6 +96,7 @@ class Features:
             row=self.row[windows],
             start_s=self.start_s[windows],
             broken=self.is_broken[windows],
+            weakest_db=self.weakest_db[windows] if len(self.weakest_db) else self.weakest_db,
         )
 
     def images(self) -> np.ndarray:
@@ -116,5 +120,8 @@ def join(parts: Sequence[Features]) -> Features:
         row=np.concatenate([part.row for part in parts]),
         start_s=np.concatenate([part.start_s for part in parts]),
         broken=np.concatenate([part.is_broken for part in parts]),
+        weakest_db=np.concatenate([part.weakest_db for part in parts])
+        if all(len(part.weakest_db) == len(part) for part in parts)
+        else np.zeros(0),
         quality=tuple(dict.fromkeys(word for part in parts for word in part.quality)),
     )

@@ -4,7 +4,8 @@ Neighbouring chirps compress well enough to be found. Three traces tell them apa
 period; sub-bands that arrive one after the other (another slope); sound that repeats with the periods just outside the
 band, or none where the sweep begins (another band). Each is judged against the recording's own noise, as measured from
 what does not repeat; where noise leaves it open, nothing is refused. A device that cuts off the band's upper end
-passes: falls of 25 to 37 dB at 22-23 kHz were measured on phones.
+passes: falls of 25 to 37 dB at 22-23 kHz were measured on phones. So does a file that was resampled: the sweep's mirror
+image above the band is told from a sweep that goes on (`band.mirror_hz`).
 
 Reference: Richards, Fundamentals of Radar Signal Processing, chapter 4 (range-Doppler coupling of a chirp).
 """
@@ -17,6 +18,7 @@ from scipy import fft
 from mien.errors import ProbeMismatch
 from mien.probe import Chirp, Composite, describe
 from mien.recording import Recording
+from mien.sensing.band import mirror_hz
 from mien.sensing.period_grid import PeriodGrid
 
 LONGEST_S = 10.0
@@ -44,12 +46,17 @@ _SURE_OF_PERIOD = 12.0
 """Times the median over all lags: 8 standard deviations of noise."""
 
 _SUB_BANDS = 8
+_LEAST_OF_BAND, _ROUNDING = 1e-4, 1e-5
+"""40 dB below the strongest sub-band; the steepest of the measured phones ends 26 dB below."""
 
 
 def refuse_other_probe(
     recording: Recording, signal: np.ndarray, starts_sample: np.ndarray, spectra: np.ndarray, grid: PeriodGrid
-) -> None:
+) -> float:
     """Raise ProbeMismatch, naming what was found and what was expected.
+
+    Returns:
+        Half the rate about which the sweep is mirrored, as after resampling; 0 where it is not.
 
     Args:
         recording: one channel.
@@ -66,12 +73,19 @@ def refuse_other_probe(
     if found is None:
         others = recording.probe.parts if isinstance(recording.probe, Composite) else ()
         bands = tuple(part.band_hz for part in others if part is not chirp)
-        found = _other_band(recording.samples[0], starts_sample, chirp, bands)
+        freq_hz, periods = _periods(recording.samples[0], starts_sample, chirp)
+        strip, found = _other_band(freq_hz, periods, chirp, bands)
+        if strip == "above":
+            above = (freq_hz >= _strips(chirp)["above"][0]) & (freq_hz <= _strips(chirp)["above"][1])
+            half_hz = mirror_hz(periods[:, above].mean(axis=0), freq_hz[above], grid)
+            if half_hz:
+                return half_hz
     if found is not None:
         raise ProbeMismatch(
             f"another probe was playing: {found}; expected {describe(chirp)}. "
             "State the probe that was emitted, or record again with this one"
         )
+    return 0.0
 
 
 def repetition(signal: np.ndarray, grid: PeriodGrid) -> np.ndarray:
@@ -126,7 +140,8 @@ def _other_slope(spectra: np.ndarray, grid: PeriodGrid) -> str | None:
         return None
     total, energy = np.add.reduceat(step, first[:-1]), np.add.reduceat(size, first[:-1])
     total[-1], energy[-1] = step[first[-2] : first[-1]].sum(), size[first[-2] : first[-1]].sum()
-    clear = np.abs(total) > 0.6 * energy
+    # Where a coder or a filter has left next to nothing, what is there is not the sweep.
+    clear = (np.abs(total) > 0.6 * energy) & (energy > _LEAST_OF_BAND * energy.max())
     if np.count_nonzero(clear) < _SUB_BANDS / 2:
         return None
     delay_s = -np.angle(total) / (2 * np.pi * (freq_hz[1] - freq_hz[0]))
@@ -156,24 +171,31 @@ def _strips(chirp: Chirp) -> dict[str, tuple[float, float]]:
     }
 
 
-def _densities(
-    samples: np.ndarray, starts_sample: np.ndarray, chirp: Chirp, others: tuple[tuple[float, float], ...]
-) -> dict[str, tuple[float, float]]:
-    """Return of each strip the density of what repeats from period to period, and that estimate's deviation."""
+def _periods(samples: np.ndarray, starts_sample: np.ndarray, chirp: Chirp) -> tuple[np.ndarray, np.ndarray]:
+    """Return (freq) frequencies about the band, and (period freq) spectra of the whole periods, from their onsets."""
     n_frame = int(chirp.samples_per_period)
     whole = np.floor(starts_sample).astype(np.int64)
     inside = (whole >= 0) & (whole + n_frame <= len(samples))
     starts, whole = starts_sample[inside], whole[inside]
     keep = min(len(whole), int(LONGEST_S / chirp.period_s))
-    if keep < 3:
-        return {}
     freq_hz = fft.rfftfreq(n_frame, 1 / chirp.rate_hz)
     strips = _strips(chirp)
     band = slice(*np.searchsorted(freq_hz, (strips["below"][0], max(strips["above"][1], chirp.high_hz))))
     freq_hz = freq_hz[band]
+    if not keep:
+        return freq_hz, np.zeros((0, len(freq_hz)), dtype=complex)
     frames = np.lib.stride_tricks.sliding_window_view(samples, n_frame)[whole[:keep]]
     rest_s = (starts[:keep] - whole[:keep]) / chirp.rate_hz
-    spectra = fft.rfft(frames)[:, band] * np.exp(2j * np.pi * freq_hz * rest_s[:, None])
+    return freq_hz, fft.rfft(frames)[:, band] * np.exp(2j * np.pi * freq_hz * rest_s[:, None])
+
+
+def _densities(
+    freq_hz: np.ndarray, spectra: np.ndarray, chirp: Chirp, others: tuple[tuple[float, float], ...]
+) -> dict[str, tuple[float, float]]:
+    """Return of each strip the density of what repeats from period to period, and that estimate's deviation."""
+    keep, strips = len(spectra), _strips(chirp)
+    if keep < 3:
+        return {}
     repeating = (spectra[1:] * spectra[:-1].conj()).real.mean(axis=0)
     power = (np.abs(spectra) ** 2).mean(axis=0)
     free = np.ones(len(freq_hz), dtype=bool)
@@ -194,22 +216,25 @@ def _densities(
 def _own_densities(chirp: Chirp) -> dict[str, tuple[float, float]]:
     starts = chirp.samples_per_period * np.arange(4)
     sound = chirp.emit(int(np.ceil(5 * chirp.samples_per_period)))
-    return _densities(sound, starts, chirp, ())
+    return _densities(*_periods(sound, starts, chirp), chirp, ())
 
 
 def _other_band(
-    samples: np.ndarray, starts_sample: np.ndarray, chirp: Chirp, others: tuple[tuple[float, float], ...]
-) -> str | None:
-    found, own = _densities(samples, starts_sample, chirp, others), _own_densities(chirp)
+    freq_hz: np.ndarray, spectra: np.ndarray, chirp: Chirp, others: tuple[tuple[float, float], ...]
+) -> tuple[str, str | None]:
+    """Return the strip that another band shows in, and what it shows; None where there is none."""
+    found, own = _densities(freq_hz, spectra, chirp, others), _own_densities(chirp)
+    # Rounding repeats as well, where a coder has left nothing.
+    least = _ROUNDING * max((density for density, _ in found.values()), default=0.0)
     for outer, inner, edge_hz in (("below", "first", chirp.low_hz), ("above", "last", chirp.high_hz)):
         if not {outer, inner} <= (found.keys() & own.keys()) or own[outer][0] > 0.2 * OUTSIDE * own[inner][0]:
             continue
         (density, deviation), (within, spread) = found[outer], found[inner]
-        if density > _SURE * deviation and density > OUTSIDE * (within + _SURE * spread):
+        if density > max(_SURE * deviation, least) and density > OUTSIDE * (within + _SURE * spread):
             level_db = 10 * np.log10(density / max(within, 1e-3 * density))
-            return f"its sweep goes on {outer} {edge_hz:g} Hz ({level_db:+.0f} dB of what lies within)"
+            return outer, f"its sweep goes on {outer} {edge_hz:g} Hz ({level_db:+.0f} dB of what lies within)"
     if {"first", "second"} <= (found.keys() & own.keys()) and own["first"][0] > 0.2 * own["second"][0]:
         (density, deviation), (next_density, spread) = found["first"], found["second"]
         if next_density > _SURE * spread and density + _SURE * deviation < EMPTY * next_density:
-            return f"its sweep begins above {_strips(chirp)['first'][1]:g} Hz"
-    return None
+            return "first", f"its sweep begins above {_strips(chirp)['first'][1]:g} Hz"
+    return "", None

@@ -1,4 +1,4 @@
-"""What listening adds to a recording's quality: dropout, low-snr, drift, no-probe."""
+"""What listening adds to a recording's quality: dropout, low-snr, drift, resampled, no-probe."""
 
 from dataclasses import replace
 
@@ -21,6 +21,7 @@ def words_of(found: EchoQuality) -> tuple[str, ...]:
         "dropout": found.n_jumps > 0 or found.n_spoilt > 0,
         "low-snr": found.snr_db < LEAST_SNR_DB,
         "drift": abs(found.drift_ppm) > MOST_DRIFT_PPM,
+        "resampled": found.resampled_hz > 0,
     }
     return tuple(word for word, true in shown.items() if true)
 
@@ -36,7 +37,7 @@ def joined_words(*parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def heard_quality(recording: Recording) -> tuple[str, ...]:
-    """Return what a recording says of its quality, and what listening adds: dropout, low-snr, drift.
+    """Return what a recording says of its quality, and what listening adds: dropout, low-snr, drift, resampled.
 
     Only a chirp's echoes are judged; of other probes, what the recording says stands.
 

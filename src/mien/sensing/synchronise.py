@@ -63,6 +63,7 @@ class Synchronisation:
         jumps: where samples were lost or doubled.
         spoilt: the columns, rising, in which the probe is silent or cut into by a jump; the nearest whole one stands
             in for each.
+        mirror_hz: half the rate about which the sweep is mirrored, as after resampling; 0 where it is not.
     """
 
     start_sample: float
@@ -75,6 +76,7 @@ class Synchronisation:
     wander_samples: np.ndarray = field(default_factory=lambda: np.zeros(0), compare=False)
     jumps: tuple[Jump, ...] = ()
     spoilt: tuple[int, ...] = ()
+    mirror_hz: float = 0.0
 
     @property
     def starts_sample(self) -> np.ndarray:
@@ -287,7 +289,8 @@ def synchronised_periods(recording: Recording) -> tuple[Synchronisation, np.ndar
         raise _not_found(recording, chirp, sync.peak_to_floor)
     onsets = _onsets(sync, spectra[sync.channel], n_samples, grid, search=False)
     channel = replace(recording, samples=recording.samples[sync.channel, None])
-    refuse_other_probe(channel, signal[sync.channel], sync.starts_sample, spectra[sync.channel], grid)
+    mirror_hz = refuse_other_probe(channel, signal[sync.channel], sync.starts_sample, spectra[sync.channel], grid)
+    sync = replace(sync, mirror_hz=mirror_hz)
     # What is left to move is far less than a cell: a turn of the phases does it, no third cut.
     return _same_columns(sync, onsets), spectra * delay_phases(onsets - sync.starts_sample, grid)
 
@@ -334,7 +337,11 @@ def _mended(
     sync = replace(sync, spoilt=tuple(spoilt_periods(spectra[sync.channel], sync.behind_jumps, grid).tolist()))
     sync, spectra = _refined(sync, spectra, signal, n_samples, grid)
     spoilt = spoilt_periods(spectra[sync.channel], sync.behind_jumps, grid)
-    return replace(sync, spoilt=tuple(spoilt.tolist())), completed(spectra, spoilt)
+    spectra = completed(spectra, spoilt)
+    # A last period that is cut alone is what a recording's end does; `aligned_periods` completes it as well.
+    if len(spoilt) and spoilt[-1] == sync.n_periods - 1 and sync.n_periods - 2 not in spoilt:
+        spoilt = spoilt[:-1]
+    return replace(sync, spoilt=tuple(spoilt.tolist())), spectra
 
 
 def _found(signal: np.ndarray, n_samples: int, grid: PeriodGrid) -> Synchronisation:

@@ -103,8 +103,10 @@ def window_features(
     """
     start_s = np.maximum(echoes.period_start_s[windows.first], 0.0)
     broken = echoes.sync.holds_seam(windows.first, windows.n_periods)
-    quality = words_of(quality_of_echoes(echoes, gate))
-    return Features(values, axes, front_end, np.zeros(len(values), dtype=np.int64), start_s, broken, quality)
+    found = quality_of_echoes(echoes, gate)
+    weakest_db = np.full(len(values), found.weakest_db)
+    row = np.zeros(len(values), dtype=np.int64)
+    return Features(values, axes, front_end, row, start_s, broken, weakest_db, words_of(found))
 
 
 def level_of(values: np.ndarray) -> np.ndarray:

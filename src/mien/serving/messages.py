@@ -371,7 +371,7 @@ class Prediction(_Message):
             how late the answer is.
         expression: the most probable, "neutral" or "unsure".
         probabilities: by expression.
-        quality: empty where all is well; else of clipped, dropout, low-snr, drift, no-probe.
+        quality: empty where all is well; else of clipped, dropout, low-snr, drift, no-probe, resampled, other-band.
         profile: latest range profile, 0 to 1, near to far, for drawing.
         n_dropped_windows: how many windows since `Started` were not answered, because sound was lost or the server
             was late.
@@ -439,7 +439,7 @@ class TakeDone(_Message):
 
     Args:
         kept: it is stored, or kept for calibrating; else it was bad, and the next prompt asks for it again.
-        quality: empty where all is well; else of clipped, dropout, low-snr, drift, no-probe.
+        quality: empty where all is well; else of clipped, dropout, low-snr, drift, no-probe, resampled, other-band.
         advice: what is wrong with it and what to do, in one sentence; empty where all is well. `Redo` takes it again.
     """
 

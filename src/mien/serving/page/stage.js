@@ -12,6 +12,8 @@ const QUALITY = {
   "low-snr": "the echo is faint",
   drift: "the clocks drift",
   "no-probe": "the sound was not heard",
+  resampled: "the sound was resampled",
+  "other-band": "the device carries less of the sound than the model knows",
 };
 
 /** Say in words what is wrong with a take or window; empty where all is well. */
