@@ -108,6 +108,10 @@ READERS = {
     "wav": ("bare.wav", damaged_bytes, sound("bare.wav")),
     "wav in a pipe": ("bare.wav", damaged_bytes, read_pipe),
     "flac": ("bare.flac", damaged_bytes, sound("bare.flac")),
+    "w64": ("bare.w64", damaged_bytes, sound("bare.w64")),
+    "rf64": ("bare.rf64", damaged_bytes, sound("bare.rf64")),
+    "aiff": ("bare.aiff", damaged_bytes, sound("bare.aiff")),
+    "caf": ("bare.caf", damaged_bytes, sound("bare.caf")),
     "sidecar": ("take.json", damaged_json, sound("take.wav")),
     "sidecar, bytes": ("take.json", damaged_bytes, sound("take.wav")),
     "study.json": ("study/study.json", damaged_json, read_study),
@@ -130,7 +134,7 @@ def files(tmp_path_factory):
     made = load_study(simulate_study(folder / "study", options, progress=False))
     recording = made.recording(0)
     write_recording(recording, folder / "take.wav")
-    for name in ("bare.wav", "bare.flac"):  # without a sidecar no digest keeps damage from the reader
+    for name in ("bare.wav", "bare.flac", "bare.w64", "bare.rf64", "bare.aiff", "bare.caf"):  # without a sidecar no digest keeps damage from the reader
         soundfile.write(folder / name, recording.samples[0, :24_000], 48_000, subtype="PCM_24")
     Recognizer("linear", options={"n_components": 4}).fit(made).save(folder / "model")
     rules = Protocol(expressions=("anger", "fear"), n_takes=2)
