@@ -134,8 +134,8 @@ def files(tmp_path_factory):
     made = load_study(simulate_study(folder / "study", options, progress=False))
     recording = made.recording(0)
     write_recording(recording, folder / "take.wav")
-    for name in ("bare.wav", "bare.flac", "bare.w64", "bare.rf64", "bare.aiff", "bare.caf"):  # without a sidecar no digest keeps damage from the reader
-        soundfile.write(folder / name, recording.samples[0, :24_000], 48_000, subtype="PCM_24")
+    for ending in ("wav", "flac", "w64", "rf64", "aiff", "caf"):  # without a sidecar no digest keeps damage off
+        soundfile.write(folder / f"bare.{ending}", recording.samples[0, :24_000], 48_000, subtype="PCM_24")
     Recognizer("linear", options={"n_components": 4}).fit(made).save(folder / "model")
     rules = Protocol(expressions=("anger", "fear"), n_takes=2)
     (folder / "protocol.json").write_text(rules.model_dump_json())
