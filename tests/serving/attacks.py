@@ -97,30 +97,32 @@ def asking(port, sent, room=None):
 EMISSION = GET.replace(b"/ ", b"/emission/check.f32 ", 1)
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 ATTACKS = {
-    "pings": (_poured(HANDSHAKE, (b"\x89" + EMPTY) * 20_000, b"\x89" + EMPTY), 2),
-    "empty continuations": (_poured(HANDSHAKE, (b"\x00" + EMPTY) * 20_000, b"\x01" + EMPTY), 2),
-    "a frame byte by byte": (_poured(HANDSHAKE, b"\x00", b"\x02\xfe\xea\x60\x00\x00\x00\x00"), 2),
-    "bodies in tiny chunks": (_poured(CHUNKED, b"1\r\nx\r\n" * 20_000), 2),
-    "heads byte by byte": (_poured(HEAD + b"x: ", b"y"), 2),
-    "requests in a row": (_poured(GET, GET * 100), 2),
-    "connections": (_repeated(GET), 2),
-    "sockets": (_repeated(HANDSHAKE), 2),
-    "no requests": (_repeated(b"\x16\x03\x01 no request\r\n\r\n"), 2),
-    "no upgrades": (_repeated(HEAD + b"Upgrade: nothing\r\nConnection: Upgrade\r\n\r\n"), 2),
-    "no utf-8": (_poured(HANDSHAKE, b"\x81\x82\x00\x00\x00\x00\xff\xfe", b"\x89" + EMPTY), 2),
-    "slow readers": (_held(60, EMISSION, room=4_096), 1),
-    "idle connections": (_held(140, GET), 1),
+    "pings": 2 * [_poured(HANDSHAKE, (b"\x89" + EMPTY) * 20_000, b"\x89" + EMPTY)],
+    "empty continuations": 2 * [_poured(HANDSHAKE, (b"\x00" + EMPTY) * 20_000, b"\x01" + EMPTY)],
+    "bodies in tiny chunks": 2 * [_poured(CHUNKED, b"1\r\nx\r\n" * 20_000)],
+    "frames and heads byte by byte": [
+        _poured(HANDSHAKE, b"\x00", b"\x02\xfe\xea\x60\x00\x00\x00\x00"),
+        _poured(HEAD + b"x: ", b"y"),
+    ],
+    "requests in a row": 2 * [_poured(GET, GET * 100)],
+    "connections": [_repeated(GET), _repeated(HANDSHAKE)],
+    "no requests": [
+        _repeated(b"\x16\x03\x01 no request\r\n\r\n"),
+        _repeated(HEAD + b"Upgrade: nothing\r\nConnection: Upgrade\r\n\r\n"),
+    ],
+    "no utf-8": 2 * [_poured(HANDSHAKE, b"\x81\x82\x00\x00\x00\x00\xff\xfe", b"\x89" + EMPTY)],
+    "slow readers": [_held(60, EMISSION, room=4_096)],
+    "idle connections": [_held(140, GET)],
 }
-"""Each kind, and how many clients do it at once."""
+"""What clients do at once, by kind."""
 
 
 def main(port, kind, seconds):
     """Attack in threads, and say so."""
     if hasattr(os, "nice"):
         os.nice(5)
-    attack, n_clients = ATTACKS[kind]
     until_s = time.monotonic() + seconds
-    threads = [threading.Thread(target=attack, args=[port, until_s], daemon=True) for _ in range(n_clients)]
+    threads = [threading.Thread(target=attack, args=[port, until_s], daemon=True) for attack in ATTACKS[kind]]
     for thread in threads:
         thread.start()
     print("begun", flush=True)

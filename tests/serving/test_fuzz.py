@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from mien.errors import MessageError
 from mien.serving import messages as said
 from mien.serving.audio_frames import HEADER, LARGEST_SAMPLE, MAGIC, FrameOrder, pack_frame, parse_frame
+from mien.serving.limits import Limits
 
 THOROUGH = settings(max_examples=1_000, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -154,7 +155,9 @@ def port(tmp_path_factory):
     from real_server import running
     from serving_fakes import settings as served
 
-    with running(served(tmp_path_factory.mktemp("served"))) as port:
+    # However many come from this address.
+    many = Limits(connects_burst=1e6, reads_burst=1e6)
+    with running(served(tmp_path_factory.mktemp("served"), limits=many)) as port:
         yield port
 
 

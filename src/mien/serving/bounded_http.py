@@ -108,6 +108,8 @@ class BoundedHttp(H11Protocol):
             self._end_after(ANSWER_S)
 
     def on_response_complete(self) -> None:
+        if self.transport.is_closing():
+            return
         if self.conn.trailing_data[0]:
             # Asked again before it was answered, which no browser does: it would be served past its allowance.
             self.transport.close()

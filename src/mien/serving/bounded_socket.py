@@ -71,7 +71,9 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     @property
     def read_paused(self) -> bool:  # type: ignore[override]
         """Return whether reading need not be paused; to pause for every message is costly, so a few may wait."""
-        return not self._cut and (self._paused or self.queue.qsize() < MOST_UNREAD)
+        # Of a connection that has ended nothing can be read on; over TLS to try is an error.
+        over = self._cut or self.disconnected or self.transport.is_closing()
+        return not over and (self._paused or self.queue.qsize() < MOST_UNREAD)
 
     @read_paused.setter
     def read_paused(self, paused: bool) -> None:
@@ -146,7 +148,8 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         """Read nothing more, whoever asks."""
         self._cut = True
         self.read_paused = False
-        self.transport.pause_reading()
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def _tell(self, reason: CloseReason, message: str) -> None:
         """Say why it ends, past all that waits to be sent, and close."""
@@ -167,4 +170,9 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         self.stop_keepalive()
         if self.close_timer is not None:
             self.close_timer.cancel()
-        self.close_timer = self.loop.call_later(CUT_S, self.transport.close)
+        self.close_timer = self.loop.call_later(CUT_S, self._close)
+
+    def _close(self) -> None:
+        # Over TLS closing twice would leave nothing to be aborted.
+        if not self.transport.is_closing():
+            self.transport.close()

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import partial
 from typing import Any
 
 from mien.errors import MienError
@@ -42,11 +41,11 @@ class Stage(IntEnum):
 
 @dataclass(slots=True)
 class _Guest:
-    """One connection. `end` ends it; the event loop, which owns it, then closes it."""
+    """One connection. `end` ends it at once, where the event loop, which owns it, has told how."""
 
     socket: socket.socket
     peer: str
-    end: Callable[[], object]
+    end: Callable[[], object] = lambda: None
     stage: Stage = Stage.NEW
 
 
@@ -87,7 +86,7 @@ class Doors(socket.socket):
             if not self._make_room(most, whose):
                 opened.close()
                 raise ConnectionAbortedError("too many connections are open")
-        self._inside[opened.fileno()] = _Guest(opened, peer, partial(_shut, opened))
+        self._inside[opened.fileno()] = _Guest(opened, peer)
         return opened, address
 
     def introduce(self, number: int, end: Callable[[], object]) -> None:
@@ -121,7 +120,9 @@ class Doors(socket.socket):
         number = min(inside, key=lambda number: inside[number].stage)
         if inside[number].stage is Stage.STREAM:
             return False
-        self._inside.pop(number).end()
+        guest = self._inside.pop(number)
+        guest.end()
+        _shut(guest.socket)
         return True
 
 
