@@ -6,10 +6,19 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from mien.errors import ProbeError
+from mien.errors import ProbeError, shortened
 
 SPEED_OF_SOUND_M_S = 340.0
 """The papers' speed of sound (FacER section III-A); `dsp.speed_of_sound` gives it at a temperature."""
+
+LARGEST = 1e6
+"""Of any number in a probe: frequencies in hertz, times in seconds."""
+
+LONGEST_PERIOD_S = 10.0
+LONGEST_TOGETHER_S = 3_600.0
+"""One probe's period, and the time after which several repeat together."""
+
+MOST_TONES, MOST_PARTS = 64, 8
 
 
 @runtime_checkable
@@ -56,8 +65,19 @@ def check_rate(rate_hz: int) -> None:
 
 def check_positive(**quantities: float) -> None:
     for name, value in quantities.items():
-        if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-            raise ProbeError(f"{name} is {value!r}; a positive number is needed")
+        # A whole number of a thousand digits is compared, and not made a float of.
+        if not (isinstance(value, (int, float)) and 0 < value < math.inf and value <= LARGEST):
+            raise ProbeError(
+                f"{name} is {shortened(repr(value), 40)}; a positive number is needed, at most {LARGEST:g}"
+            )
+
+
+def check_period(period_s: float, longest_s: float = LONGEST_PERIOD_S) -> None:
+    if period_s > longest_s:
+        raise ProbeError(
+            f"period_s is {period_s:g}; at most {longest_s:g} s are allowed: what is emitted is looked for period by "
+            "period"
+        )
 
 
 def time_in_period(n_samples: int, rate_hz: int, period_s: float) -> np.ndarray:

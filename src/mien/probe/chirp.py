@@ -8,7 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from mien.errors import ProbeError
-from mien.probe.base import SPEED_OF_SOUND_M_S, check_positive, check_rate, refuse_above_half_rate, time_in_period
+from mien.probe.base import (
+    SPEED_OF_SOUND_M_S,
+    check_period,
+    check_positive,
+    check_rate,
+    refuse_above_half_rate,
+    time_in_period,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class Chirp:
     def __post_init__(self) -> None:
         check_rate(self.rate_hz)
         check_positive(low_hz=self.low_hz, high_hz=self.high_hz, sweep_s=self.sweep_s, period_s=self.period_s)
+        check_period(self.period_s)
         if self.high_hz <= self.low_hz:
             raise ProbeError(f"a chirp from {self.low_hz:g} to {self.high_hz:g} Hz has no band; high_hz must be larger")
         if self.sweep_s > self.period_s:

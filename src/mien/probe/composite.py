@@ -7,7 +7,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mien.errors import ProbeError
-from mien.probe.base import Probe
+from mien.probe.base import LONGEST_TOGETHER_S, MOST_PARTS, Probe, check_period
+
+
+def refuse_too_many(n_parts: int) -> None:
+    if n_parts > MOST_PARTS:
+        raise ProbeError(f"a composite was to have {n_parts} parts; at most {MOST_PARTS} are allowed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Composite:
     def __post_init__(self) -> None:
         if len(self.parts) < 2:
             raise ProbeError(f"a composite needs at least two parts; {len(self.parts)} given")
+        refuse_too_many(len(self.parts))
         if any(isinstance(part, Composite) for part in self.parts):
             raise ProbeError("a composite cannot hold another composite; list its parts instead")
         rates = sorted({part.rate_hz for part in self.parts})
@@ -41,6 +47,7 @@ class Composite:
                     f"two parts meet between {below_hz:g} and {above_hz:g} Hz and could not be heard apart; "
                     f"leave at least {self.guard_hz:g} Hz between their bands"
                 )
+        check_period(self.period_s, LONGEST_TOGETHER_S)
 
     @property
     def rate_hz(self) -> int:

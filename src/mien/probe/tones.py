@@ -7,7 +7,14 @@ from typing import ClassVar
 import numpy as np
 
 from mien.errors import ProbeError
-from mien.probe.base import SPEED_OF_SOUND_M_S, check_positive, check_rate, refuse_above_half_rate, time_in_period
+from mien.probe.base import (
+    MOST_TONES,
+    SPEED_OF_SOUND_M_S,
+    check_positive,
+    check_rate,
+    refuse_above_half_rate,
+    time_in_period,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,8 @@ class PureTones:
         check_rate(self.rate_hz)
         if not self.tones_hz:
             raise ProbeError("pure tones need at least one frequency in tones_hz")
+        if len(self.tones_hz) > MOST_TONES:
+            raise ProbeError(f"tones_hz has {len(self.tones_hz)} frequencies; at most {MOST_TONES} can be told apart")
         for tone_hz in self.tones_hz:
             check_positive(tones_hz=tone_hz)
             if tone_hz < 1:

@@ -6,7 +6,7 @@ from typing import Any
 from mien.errors import ProbeError
 from mien.probe.base import Probe
 from mien.probe.chirp import Chirp
-from mien.probe.composite import Composite
+from mien.probe.composite import Composite, refuse_too_many
 from mien.probe.tones import PureTones
 
 _KINDS: dict[str, type] = {"chirp": Chirp, "pure-tones": PureTones}
@@ -37,6 +37,7 @@ def probe_from_json(values: dict[str, Any]) -> Probe:
         parts = given.get("parts")
         if set(given) != {"parts"} or not isinstance(parts, list):
             raise ProbeError("a composite probe has one field, 'parts': a list of probes")
+        refuse_too_many(len(parts))
         return Composite(tuple(probe_from_json(part) for part in parts))
     if not isinstance(kind, str) or kind not in _KINDS:
         raise ProbeError(f"probe kind {kind!r} is unknown; known are {', '.join([*_KINDS, 'composite'])}")

@@ -114,6 +114,10 @@ def _offset_hz(slow: np.ndarray, rate_hz: float, tone_hz: float) -> float:
     return coarse_hz + float(np.angle(halves)) / (2 * np.pi * n_half / rate_hz)
 
 
+MOST_SHIFTS, MOST_COLUMNS = 1_000, 200_000
+"""Of one recording. A column takes some 130 numbers while it is made, and one for each shift."""
+
+
 @dataclass(frozen=True, slots=True)
 class Doppler:
     """Short-time spectrum around each tone of `PureTones`: shift over time.
@@ -152,6 +156,11 @@ class Doppler:
         for name, value in {**lengths, "n_columns": self.n_columns}.items():
             if not value > 0:
                 raise ValueError(f"{name} is {value!r}; a positive number is needed")
+        if self.max_shift_hz * max(self.column_s, 1 / self.step_hz) > MOST_SHIFTS or self.n_columns > MOST_SHIFTS:
+            raise ValueError(
+                f"max_shift_hz {self.max_shift_hz:g} in steps of {self.step_hz:g} and columns of {self.column_s:g} s, "
+                f"{self.n_columns} of them: at most {MOST_SHIFTS} shifts and columns are made"
+            )
         if self.align not in ("active", "take") or self.values not in ("level", "complex"):
             raise ValueError(
                 f"align {self.align!r} and values {self.values!r}: 'active' or 'take', 'level' or 'complex'"
@@ -176,6 +185,11 @@ class Doppler:
         samples, rate_hz = np.concatenate([part.samples for part in parts]), parts[0].rate_hz
         shift_hz = self.shifts_hz()
         starts_s, length_s = self._windows(samples, rate_hz, recording.duration_s, shift_hz)
+        if len(starts_s) * self.n_columns > MOST_COLUMNS:
+            raise RecordingError(
+                f"windows of {length_s:g} s with {self.n_columns} columns each make {len(starts_s) * self.n_columns} of "
+                f"this recording; at most {MOST_COLUMNS} are kept in memory: choose a larger hop_s"
+            )
         columns_s = (np.arange(self.n_columns) + 0.5) * length_s / self.n_columns
         centers_s = (starts_s[:, None] + columns_s).ravel()
         spectrum = self._spectrum(samples, rate_hz, shift_hz, centers_s)
@@ -197,7 +211,7 @@ class Doppler:
         if self.window_s is not None:
             hop_s = self.hop_s or self.window_s
             n_windows = 1 + int((duration_s - self.window_s) / hop_s + 1e-9)
-            return hop_s * np.arange(n_windows), self.window_s
+            return hop_s * np.arange(min(n_windows, MOST_COLUMNS + 1)), self.window_s
         if self.align == "take":
             return np.zeros(1), duration_s
         start_s, end_s = self._active_s(samples, rate_hz, duration_s, shift_hz)

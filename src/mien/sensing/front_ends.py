@@ -52,7 +52,7 @@ def front_end_from_json(values: dict[str, Any]) -> FrontEnd:
         raise ModelError(f"a {values['kind']} front end has no option {', '.join(unknown)}; it has {', '.join(known)}")
     try:
         return cls(**options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"a {values['kind']} front end cannot be made of {options}: {error}") from None
 
 

@@ -22,6 +22,9 @@ Taper = Literal["matched", "flat", "hann"]
 Distance = TypeVar("Distance", float, np.ndarray)
 
 
+FARTHEST_M = 20.0
+
+
 @dataclass(frozen=True, slots=True)
 class RangeGate:
     """An interval of distances, and what turns a delay into a distance.
@@ -51,6 +54,8 @@ class RangeGate:
                 f"a gate from {self.near_m:g} to {self.far_m:g} m with a direct path of {self.direct_path_m:g} m was "
                 "asked for; near_m must be below far_m and not before the direct path"
             )
+        if self.far_m > FARTHEST_M:
+            raise ValueError(f"far_m is {self.far_m:g}; at most {FARTHEST_M:g} m are kept")
 
     @property
     def speed_m_s(self) -> float:

@@ -21,6 +21,8 @@ from mien.sensing.windows import (
     windows_of,
 )
 
+MOST_CELLS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class RangeProfile:
@@ -61,6 +63,8 @@ class RangeProfile:
 
     def __post_init__(self) -> None:
         check_positive(window_s=self.window_s, hop_s=self.hop_s, cells_per_range_cell=self.cells_per_range_cell)
+        if self.cells_per_range_cell > MOST_CELLS:
+            raise ValueError(f"cells_per_range_cell is {self.cells_per_range_cell}; at most {MOST_CELLS} are allowed")
         RangeGate(self.near_m, self.far_m, self.direct_path_m, self.temperature_c)
         check_word("neutral", self.neutral, ("none", "take", "clip", "running"))
         check_word("direct_path", self.direct_path, ("removed", "kept"))

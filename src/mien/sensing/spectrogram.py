@@ -22,6 +22,9 @@ from mien.sensing.windows import (
     windows_of,
 )
 
+MOST_FFT_SAMPLES, MOST_OVERLAP = 16_384, 64
+"""So that a model's description cannot ask for more memory than there is."""
+
 
 @lru_cache(maxsize=32)
 def _stft_kernel(grid: PeriodGrid, fft_samples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -95,6 +98,11 @@ class Spectrogram:
     def __post_init__(self) -> None:
         check_positive(window_s=self.window_s, hop_s=self.hop_s)
         check_positive(fft_samples=self.fft_samples, stft_hop_samples=self.stft_hop_samples)
+        if self.fft_samples > MOST_FFT_SAMPLES or self.fft_samples > MOST_OVERLAP * self.stft_hop_samples:
+            raise ValueError(
+                f"fft_samples {self.fft_samples} every stft_hop_samples {self.stft_hop_samples}: at most "
+                f"{MOST_FFT_SAMPLES}, and no more than {MOST_OVERLAP} of them over each other"
+            )
         if not 0 <= self.from_s < np.inf:
             raise ValueError(f"from_s is {self.from_s!r}; a number of seconds from 0 on is needed")
         if not isinstance(self.gate, bool):

@@ -13,6 +13,10 @@ from mien.sensing.features import Axis, Features
 from mien.sensing.quality import words_of
 from mien.sensing.range_gate import RangeGate
 
+LARGEST_OPTION = 1e6
+MOST_PERIODS = 1_000_000
+"""Periods in all windows of one recording: windows overlap, and each of them is kept whole, some 2 kB a period."""
+
 
 @dataclass(frozen=True, slots=True)
 class Windows:
@@ -54,6 +58,12 @@ def windows_of(
         )
     if n_periods >= begin + first_heard + n_window:
         begin += first_heard
+    n_windows = len(range(begin, n_periods - n_window + 1, hop))
+    if n_windows * n_window > MOST_PERIODS:
+        raise RecordingError(
+            f"windows of {window_s:g} s every {hop_s:g} s of this recording hold {n_windows * n_window} periods in "
+            f"all; at most {MOST_PERIODS} are kept in memory: choose a larger hop_s, or cut the recording into takes"
+        )
     return Windows(n_window, hop, np.arange(begin, n_periods - n_window + 1, hop))
 
 
@@ -78,8 +88,8 @@ def check_positive(**lengths: float) -> None:
         ValueError: naming it.
     """
     for name, value in lengths.items():
-        if not value > 0:
-            raise ValueError(f"{name} is {value!r}; a positive number is needed")
+        if not 0 < value <= LARGEST_OPTION:
+            raise ValueError(f"{name} is {value!r}; a positive number up to {LARGEST_OPTION:g} is needed")
 
 
 def check_word(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -135,9 +145,16 @@ class GateOptions(Protocol):
 
 
 def known_fact(recording: Recording, name: str, otherwise: float) -> float:
-    """Return a fact as a number, or `otherwise` where it is missing or unknown (None, NaN, "n/a")."""
+    """Return a fact as a number, or `otherwise` where it is missing or unknown (None, NaN, "n/a").
+
+    Raises:
+        RecordingError: it is something else.
+    """
     value = recording.facts.get(name)
-    return otherwise if value is None or value == UNKNOWN or not np.isfinite(float(value)) else float(value)
+    try:
+        return otherwise if value is None or value == UNKNOWN or not np.isfinite(float(value)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise RecordingError(f"the recording's {name} is {value!r}; a number, or {UNKNOWN}, is needed") from None
 
 
 def gate_of(options: GateOptions, recording: Recording) -> RangeGate:
