@@ -1,4 +1,8 @@
-"""How the command line reads its options and shows its results."""
+"""How the command line reads its options and shows its results.
+
+Whatever a command prints passes `say`, `show` or `print_json`: names and cells come from files of other people, and
+what would act on a terminal is printed as an escape sequence.
+"""
 
 import json
 import os
@@ -7,7 +11,7 @@ from typing import Any
 
 import typer
 
-from mien.errors import StorageError
+from mien.errors import StorageError, escaped
 from mien.files import read_json, refuse_unwritable
 from mien.progress import talk
 
@@ -17,16 +21,21 @@ def say(text: str) -> None:
     talk.print(text, highlight=False, markup=False)
 
 
+def show(text: str, end: str = "\n") -> None:
+    """Print a result, on standard output, at once."""
+    print(escaped(text, keep="\n\t"), end=end, flush=True)
+
+
 def print_json(values: Any) -> None:
-    """Print a result for machines, on standard output."""
-    print(json.dumps(values, indent=1))
+    """Print a result for machines, on standard output; JSON escapes what does not print."""
+    show(json.dumps(values, indent=1))
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:
     """Print rows of text, the first one the header, right-aligned."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+        show("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
 
 
 def usable_takes(study: Any, front_ends: list[Any], skip_bad: bool, n_jobs: int) -> Any:
@@ -71,7 +80,7 @@ def show_scores(results: Any, as_json: bool) -> None:
     between = [f"{row.accuracy_low:.2f}-{row.accuracy_high:.2f}" for row in scores.itertuples()]
     shown = scores[["method", "adaptation", "scored_unit", "accuracy"]].assign(interval=between)
     shown = shown.join(scores[["macro_f1", "ece", "n_subjects", "n_scored"]])
-    print(shown.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    show(shown.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
 
 
 def refuse_finished(out: Path, holds: str, what: str, command: str, resume: bool = False) -> None:

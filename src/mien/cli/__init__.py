@@ -18,7 +18,7 @@ from mien.cli.study import check, import_, simulate
 from mien.errors import MienError, WorkerLost
 from mien.files import FULL
 from mien.progress import talk
-from mien.terminal import say
+from mien.terminal import say, show
 
 INTERRUPTED = 130
 
@@ -40,7 +40,7 @@ def version() -> None:
     """
     import mien
 
-    print(mien.__version__)
+    show(mien.__version__)
 
 
 # The order of the flow, which is the order of the help.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.options import Json
-from mien.terminal import print_json, print_table
+from mien.terminal import print_json, print_table, show
 
 if TYPE_CHECKING:
     from mien.device import DeviceReport, LiveReport
@@ -70,9 +70,9 @@ def probe(
         print_json(report.to_json())
         return
     print_table(report.table())
-    print("\n".join(report.lines()))
+    show("\n".join(report.lines()))
     if report.recommended is not None and len(report.channels) > 1:
-        print(f"use channel {report.recommended.channel}")
+        show(f"use channel {report.recommended.channel}")
 
 
 def _probe_live(
@@ -95,7 +95,7 @@ def _probe_live(
         print_json(checked.report.to_json())
         return
     print_table(checked.report.table())
-    print("\n".join(checked.report.lines()))
+    show("\n".join(checked.report.lines()))
 
 
 def _refuse_to_keep(path: Path) -> None:

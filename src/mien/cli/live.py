@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import MienError
-from mien.terminal import say
+from mien.terminal import say, show
 
 if TYPE_CHECKING:
     from mien.capture import Block
@@ -162,7 +162,7 @@ def _print_all(
     with ExitStack() as at_end:
         at_end.callback(lambda: say(_summary(session, n_answers)))
         for line in printed(passing()):
-            print(line, flush=True)
+            show(line)
 
 
 def _summary(session: "LiveSession", n_answers: int) -> str:

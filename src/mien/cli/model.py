@@ -8,7 +8,7 @@ import typer
 
 from mien.cli.options import FrontEnd, Jobs, Json, ModelPath, Options, OutModel, Resume, Seed, SkipBad, StudyPath
 from mien.errors import MienError, RecordingError, StorageError
-from mien.terminal import parsed_front_end, print_json, refuse_finished, say, show_model, usable_takes
+from mien.terminal import parsed_front_end, print_json, refuse_finished, say, show, show_model, usable_takes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -292,9 +292,9 @@ def _print_rows(rows: "pd.DataFrame", form: str) -> None:
     if form == "json":
         print_json(json.loads(rows.to_json(orient="records")))
     elif form == "csv":
-        print(rows.to_csv(index=False, float_format="%.4f"), end="")
+        show(rows.to_csv(index=False, float_format="%.4f"), end="")
     else:
-        print(rows.to_string(index=False, na_rep="n/a", float_format=lambda value: f"{value:.2f}"))
+        show(rows.to_string(index=False, na_rep="n/a", float_format=lambda value: f"{value:.2f}"))
 
 
 def _say_what_it_is(recognizer: "Recognizer", model: Path) -> None:

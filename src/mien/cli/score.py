@@ -14,6 +14,7 @@ from mien.terminal import (
     print_json,
     refuse_finished,
     say,
+    show,
     show_scores,
     usable_takes,
 )
@@ -153,5 +154,5 @@ def reproduce(
         print_json(json.loads(made.tables["scores"].to_json(orient="records")))
     else:
         for title, name in SHOWN.items():
-            print(f"{title}\n", *as_text(made.tables[name]), "", sep="\n")
+            show("\n".join([f"{title}\n", *as_text(made.tables[name]), ""]))
     say(f"report: {out / 'report.html'}")

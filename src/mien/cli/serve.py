@@ -138,7 +138,6 @@ def _run(
     if as_json:
         found = certificate.fingerprint if certificate else None
         print_json({"link": link, "address": address, "views": offered(settings), "fingerprint": found})
-        sys.stdout.flush()
     _introduce(settings, link, certificate, local=local)
     if not local:
         sessions.on_token_used = lambda: _offer_again(_link(address, sessions))

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from mien.cli.options import Jobs, Json, Resume, Seed, StudyPath
-from mien.terminal import print_json, say, show_study
+from mien.errors import LONGEST_MESSAGE, escaped, shortened
+from mien.terminal import print_json, say, show, show_study
 
 
 def simulate(
@@ -144,7 +145,7 @@ def check(
         print_json([{"severity": f.severity, "path": str(f.path), "message": f.message} for f in faults])
     else:
         for fault in faults:
-            print(f"{fault.severity}: {fault.path}: {fault.message}")
+            show(escaped(f"{fault.severity}: {fault.path}: {shortened(fault.message, LONGEST_MESSAGE)}"))
     n_errors = sum(fault.severity == "error" for fault in faults)
     say(f"{path}: {n_errors} errors, {len(faults) - n_errors} warnings")
     if n_errors:

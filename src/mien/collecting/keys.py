@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from mien.errors import DeviceError
 
+LONGEST_LINE = 1_000
+
 
 class Keys:
     """The keyboard, read key by key while the `with` block lasts; the terminal is then as it was before.
@@ -24,9 +26,9 @@ class Keys:
         self.ended = False
 
     def line(self) -> str:
-        """Wait for a line and return it; empty where there is no keyboard."""
+        """Wait for a line and return it, at most its first `LONGEST_LINE` bytes; empty where there is no keyboard."""
         text = b""
-        while (sign := os.read(self._descriptor, 1)) not in (b"", b"\n"):
+        while len(text) < LONGEST_LINE and (sign := os.read(self._descriptor, 1)) not in (b"", b"\n"):
             text += sign
         return text.decode("utf-8", "replace").strip()
 

@@ -187,8 +187,8 @@ class Doppler:
         starts_s, length_s = self._windows(samples, rate_hz, recording.duration_s, shift_hz)
         if len(starts_s) * self.n_columns > MOST_COLUMNS:
             raise RecordingError(
-                f"windows of {length_s:g} s with {self.n_columns} columns each make {len(starts_s) * self.n_columns} of "
-                f"this recording; at most {MOST_COLUMNS} are kept in memory: choose a larger hop_s"
+                f"windows of {length_s:g} s with {self.n_columns} columns each make {len(starts_s) * self.n_columns} "
+                f"of this recording; at most {MOST_COLUMNS} are kept in memory: choose a larger hop_s"
             )
         columns_s = (np.arange(self.n_columns) + 0.5) * length_s / self.n_columns
         centers_s = (starts_s[:, None] + columns_s).ravel()
