@@ -4,8 +4,12 @@ Whatever a command prints passes `say`, `show` or `print_json`: names and cells 
 what would act on a terminal is printed as an escape sequence.
 """
 
+import io
 import json
 import os
+import sys
+import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,16 @@ from mien.progress import talk
 def say(text: str) -> None:
     """Say something to a person, on standard error."""
     talk.print(text, highlight=False, markup=False)
+
+
+def speak_safely() -> None:
+    """Let also what Python itself says, warnings and tracebacks, act on no terminal, and no encoding fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    as_formatted = warnings.formatwarning
+    warnings.formatwarning = lambda *told: escaped(as_formatted(*told), keep="\n\t")
+    sys.excepthook = lambda *error: say("".join(traceback.format_exception(*error)))
 
 
 def show(text: str, end: str = "\n") -> None:

@@ -3,8 +3,10 @@
 Exit codes: 0 done, 1 an error stated on one line, 2 wrong usage, 130 interrupted.
 """
 
+import errno
 import os
 import sys
+from io import StringIO
 from typing import Any, NoReturn
 
 import typer
@@ -18,9 +20,15 @@ from mien.cli.study import check, import_, simulate
 from mien.errors import MienError, WorkerLost
 from mien.files import FULL
 from mien.progress import talk
-from mien.terminal import say, show
+from mien.terminal import say, show, speak_safely
 
 INTERRUPTED = 130
+
+USAGE: Any = typer.BadParameter.__mro__[2]
+"""What every error of usage is: click's `ClickException`, or typer's own copy of it."""
+
+REFUSED = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM)
+"""What the system says of a path that only the person who named it can change."""
 
 app = typer.Typer(
     name="mien",
@@ -68,20 +76,38 @@ def main() -> None:
     # Python puts the working folder before its own library in every process that joblib starts, unless told not to: a
     # study's `signal.py` would be run in place of Python's.
     os.environ["PYTHONSAFEPATH"] = "1"
+    speak_safely()
     try:
-        app()
+        _run()
     except WorkerLost as error:
         _fail(f"{error}{_way_on()}")
     except MienError as error:
         _fail(str(error))
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno in FULL:
+            _fail(f"{error.filename or 'what was to be shown or kept'} cannot be written: {FULL[error.errno]}")
+        if error.errno not in REFUSED or error.filename is None:
             raise
-        _fail(f"{error.filename or 'what was to be shown or kept'} cannot be written: {FULL[error.errno]}")
+        _fail(f"{error.filename} cannot be used: {error.strerror}; name another")
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
             say("mien: interrupted; what was finished is kept" + _way_on())
         raise
+
+
+def _run() -> NoReturn:
+    """Run the command that was asked for. Wrong usage is said as all else is: typer would print words as they came."""
+    try:
+        code = app(standalone_mode=False)
+    except USAGE as error:
+        told = StringIO()
+        error.show(told)
+        say(told.getvalue().rstrip("\n"))
+        code = error.exit_code
+    except typer.Abort:
+        say("Aborted!")
+        code = 1
+    sys.exit(code or 0)
 
 
 def _fail(message: str) -> NoReturn:
