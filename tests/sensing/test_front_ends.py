@@ -256,7 +256,7 @@ def test_a_line_of_text_names_a_front_end():
         ("spectrogram:window_s", "is no option=value"),
         ("spectrogram:window_s=long", "cannot be made of"),
         ("spectrogram:gate=maybe", "must be true or false"),
-        ("range-profile:window_s=-1", "a positive number is needed"),
+        ("range-profile:window_s=-1", "a positive number up to"),
         ("range-profile:near_m=0.6", "near_m must be below far_m"),
         ("range-profile:neutral=mine", "'none', 'take', 'clip' or 'running'"),
         ("range-profile:taper=box", "'matched', 'flat' or 'hann'"),
