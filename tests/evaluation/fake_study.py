@@ -90,6 +90,7 @@ class Nearest:
     training_mean: np.ndarray | None = None
     shift: np.ndarray | float = 0.0
     adapts: ClassVar[bool] = False
+    by_chance: ClassVar[bool] = False
 
     def fit_features(self, features, labels, subjects, train_rows, validation_rows) -> "Nearest":
         part = features.of_rows(train_rows)

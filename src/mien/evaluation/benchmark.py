@@ -51,6 +51,7 @@ def evaluate(
     neutral: str = "class",
     n_representations: int = 0,
     first_folds: int | None = None,
+    n_trainings: int | None = None,
     n_jobs: int = 1,
     progress: bool = True,
     out: Path | None = None,
@@ -63,7 +64,9 @@ def evaluate(
     model that never saw it; `inductive-N` on N unlabelled takes of every person, to score the rest; `transductive` on
     the very takes that are scored, without their labels; `calibrated-N` to each person by itself, with a neutral clip
     and N labelled takes of each other expression, to score the rest. A seed fixes the folds, what is drawn and the
-    learning; results do not depend on `n_jobs`.
+    learning; results do not depend on `n_jobs`. What learns by chance is trained several times on every split, since
+    one training more or another processor moves its figures; a training is a column `training`, its seed follows from
+    the seed and its number, and the first one's is the seed itself.
 
     Args:
         methods: names known to `Recognizer`, or name -> factory for recognizers of one's own.
@@ -73,6 +76,8 @@ def evaluate(
         n_representations: windows of each side whose representations are written to `out/representations`, of every
             network as trained and of adaptations that make one model per fold.
         first_folds: score only so many of the folds, for a first look or a single split; None scores all.
+        n_trainings: trainings of every split; None for 3, or 5 where there are fewer than 3 splits. A method or factory
+            whose `by_chance` is False is trained once.
         out: folder for results.csv, predictions.csv, timings.csv (seconds of processor time) and run.json; finished
             jobs wait in `out/partial`.
         resume: go on where an interrupted run of the same plan stopped.
@@ -91,12 +96,14 @@ def evaluate(
         neutral,
         n_representations,
         first_folds,
+        n_trainings,
     )
     if n_representations and out is None:
         raise StudyError(f"{n_representations} representations are to be kept; say where with out=FOLDER")
     refuse_unsound_subjects(study.table, f"study {study.name}")
     factories = _factories(study, methods, front_ends or {}, options or {})
     _refuse_if_none_can(factories, plan)
+    by_chance = {method: bool(getattr(make(0), "by_chance", True)) for method, make in factories.items()}
     asked = _as_json(plan, study, factories, features or {}, options or {})
     folder = None if out is None else Path(out)
     if resume and folder is not None and (folder / "run.json").is_file():
@@ -108,14 +115,15 @@ def evaluate(
         refuse_other_results(folder, asked)
     # Before the features, which take long: what cannot be done is said at once. Only splits of windows need them.
     splits_windows = plan.protocol == "mixed-windows"
-    jobs = [] if splits_windows else list(_jobs(study, plan, dict.fromkeys(factories)))
+    jobs = [] if splits_windows else list(_jobs(study, plan, dict.fromkeys(factories), by_chance))
     by_method = _features(study, factories, features or {}, n_jobs, progress)
     if splits_windows:
-        jobs = list(_jobs(study, plan, {method: known.row for method, known in by_method.items()}))
+        rows = {method: known.row for method, known in by_method.items()}
+        jobs = list(_jobs(study, plan, rows, by_chance))
     # Opened only now: a study that cannot be read or split leaves no folder behind.
     waiting = None if folder is None else open_partial(folder, asked, resume)
     predictions, timings = _run(jobs, factories, by_method, study.table, waiting, n_jobs, progress)
-    facts = facts_of(study, asked, jobs)
+    facts = facts_of(study, asked, jobs, by_chance)
     found = Results(tidy(predictions), predictions, facts | {"versions": versions()}, timings)
     if folder is not None and waiting is not None:
         write_table(folder / "predictions.csv", found.predictions)
@@ -192,8 +200,10 @@ def _finished(folder: Path, n_jobs: int) -> dict[int, tuple[pd.DataFrame, pd.Dat
     }
 
 
-def _jobs(study: Study, plan: Plan, windows: Mapping[str, np.ndarray | None]) -> Iterator[Job]:
-    """Yield a job per method, seed and fold. Where windows are split on purpose, nothing is adapted.
+def _jobs(
+    study: Study, plan: Plan, windows: Mapping[str, np.ndarray | None], by_chance: Mapping[str, bool]
+) -> Iterator[Job]:
+    """Yield a job per method, seed, fold and training. Where windows are split on purpose, nothing is adapted.
 
     Args:
         windows: method -> row of each window's take, where windows are split.
@@ -216,14 +226,26 @@ def _jobs(study: Study, plan: Plan, windows: Mapping[str, np.ndarray | None]) ->
                 validation_fraction=plan.validation_fraction,
                 windows=rows,
             )
-            for split in splits[: plan.first_folds]:
-                if split.leaks:
-                    yield Job(method, seed, split, ("none",), neutral, plan.n_representations)
-                    continue
-                clips, kept_apart = _neutral_of(split, neutral)
-                for adaptation in plan.adaptations:
-                    rounds_of(adaptation, study.table, kept_apart, seed, clips)
-                yield Job(method, seed, kept_apart, plan.adaptations, clips, plan.n_representations)
+            splits = splits[: plan.first_folds]
+            n_trainings = plan.trainings(len(splits) * len(plan.seeds), by_chance[method])
+            for split in splits:
+                yield from _trainings(_job(study, plan, method, seed, split, neutral), n_trainings)
+
+
+def _job(study: Study, plan: Plan, method: str, seed: int, split: Split, neutral: np.ndarray | None) -> Job:
+    if split.leaks:
+        return Job(method, seed, split, ("none",), neutral, plan.n_representations)
+    clips, kept_apart = _neutral_of(split, neutral)
+    for adaptation in plan.adaptations:
+        rounds_of(adaptation, study.table, kept_apart, seed, clips)
+    return Job(method, seed, kept_apart, plan.adaptations, clips, plan.n_representations)
+
+
+def _trainings(job: Job, n_trainings: int) -> Iterator[Job]:
+    """Yield a job and its repetitions; representations are kept of the first, for pictures show one model."""
+    yield job
+    for training in range(1, n_trainings):
+        yield replace(job, training=training, n_representations=0)
 
 
 def _neutral_of(split: Split, neutral: np.ndarray | None) -> tuple[np.ndarray | None, Split]:

@@ -12,7 +12,7 @@ import pandas as pd
 from mien.datasets.extract import one_thread
 from mien.evaluation.adaptation import Round, can_do, rounds_of
 from mien.evaluation.metrics import predicted_classes, take_predictions
-from mien.evaluation.plan import Job
+from mien.evaluation.plan import Job, training_seed
 from mien.evaluation.representations import Representations, can_represent, represented
 from mien.evaluation.results import PREDICTION_COLUMNS
 from mien.labels import NEUTRAL, UNKNOWN
@@ -22,10 +22,10 @@ from mien.splits import missing
 Factory = Callable[[int], Any]
 """Takes a seed, returns a fresh recognizer: front_end, fit_features, predict_features; adapt_features if it adapts,
 calibrate_features if it can be calibrated to a person, and represent, of its own or of its `estimator`, if it is to be
-looked into."""
+looked into. `by_chance`, true unless it says otherwise, is whether another seed gives other answers."""
 
 FIT = "fit"
-TIMING_COLUMNS = ("method", "protocol", "fold", "seed", "part", "cpu_s", "n_weights")
+TIMING_COLUMNS = ("method", "protocol", "fold", "seed", "training", "part", "cpu_s", "n_weights")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +68,8 @@ def run_job(job: Job, factory: Factory, features: Features, table: pd.DataFrame)
     scored, timings, kept = [], [], []
     with one_thread(), _torch_too():
         clock = _Clock()
-        fitted = factory(job.seed).fit_features(features, labels, subjects, job.split.train, job.split.validation)
+        learner = factory(training_seed(job.seed, job.training))
+        fitted = learner.fit_features(features, labels, subjects, job.split.train, job.split.validation)
         timings.append((FIT, clock.lap_s()))
         for adaptation in job.adaptations:
             if not can_do(fitted, adaptation):
@@ -84,6 +85,7 @@ def run_job(job: Job, factory: Factory, features: Features, table: pd.DataFrame)
                 kept.append(represented(model, job, adaptation, features, take_of, table))
             clock.lap_s()
     keys = {"method": job.method, "protocol": job.split.protocol, "fold": job.split.fold, "seed": job.seed}
+    keys["training"] = job.training
     made_of = getattr(getattr(fitted, "training", None), "n_weights", None)
     times = pd.DataFrame(
         [keys | {"part": part, "cpu_s": cpu_s, "n_weights": made_of} for part, cpu_s in timings]
@@ -113,6 +115,7 @@ def _scored(windows: pd.DataFrame, job: Job, adaptation: str, take_of: np.ndarra
             "fold": job.split.fold,
             "subject": takes["subject"].to_numpy(),
             "seed": job.seed,
+            "training": job.training,
             "adaptation": adaptation,
             "scored_unit": "window",
             "session": takes["session"].to_numpy(),

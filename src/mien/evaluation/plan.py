@@ -16,8 +16,12 @@ from mien.files import read_json, write_json
 from mien.probe import probe_to_json
 from mien.progress import talk
 from mien.splits import Split
+from mien.splits.deal import seeded
 
 NEUTRAL_AS = ("class", "reference")
+
+N_TRAININGS, N_TRAININGS_OF_FEW, FEW_SPLITS = 3, 5, 3
+MOST_TRAININGS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +29,13 @@ class Plan:
     """The protocol and how often it is run.
 
     Args:
-        seeds: each fixes folds and learning; a seed is a whole evaluation.
+        seeds: each fixes folds and what is drawn; a seed is a whole evaluation.
         adaptations: what is scored of each fitted method, see `mien.evaluation.adaptation`.
         neutral: "class": takes labelled neutral are learnt and scored like others; "reference": they are neither, and
             serve only as the neutral clip of `calibrated-N`.
         n_representations: windows of each side whose representations are kept.
         first_folds: how many of the folds are scored; None scores all.
+        n_trainings: how often what learns by chance is trained anew on every split; None for `trainings_for`.
 
     Raises:
         SplitError: no seed, no adaptation, or an unknown one.
@@ -44,6 +49,7 @@ class Plan:
     neutral: str = "class"
     n_representations: int = 0
     first_folds: int | None = None
+    n_trainings: int | None = None
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
@@ -56,15 +62,42 @@ class Plan:
             raise SplitError(f"neutral={self.neutral!r} was asked for; choose from {', '.join(NEUTRAL_AS)}")
         if self.first_folds is not None and self.first_folds < 1:
             raise SplitError(f"first_folds={self.first_folds} was asked for; one or more, or None for all")
+        if self.n_trainings is not None and not 1 <= self.n_trainings <= MOST_TRAININGS:
+            raise SplitError(
+                f"{self.n_trainings} trainings of every split were asked for; 1 to {MOST_TRAININGS} are possible, "
+                "3 are usual"
+            )
+
+    def trainings(self, n_splits: int, by_chance: bool) -> int:
+        """Return how often a method is trained on each of so many splits: once where chance has no part in it."""
+        return (self.n_trainings or trainings_for(n_splits)) if by_chance else 1
+
+
+def trainings_for(n_splits: int) -> int:
+    """Return how many trainings a split gets unless asked otherwise: more where few splits tell how far they spread."""
+    return N_TRAININGS if n_splits >= FEW_SPLITS else N_TRAININGS_OF_FEW
+
+
+def training_seed(seed: int, training: int) -> int:
+    """Return the seed with which a training learns: the evaluation's own for the first, then one of its own for each.
+
+    Example:
+        >>> training_seed(7, 0), training_seed(7, 1) == training_seed(7, 1), training_seed(7, 1) != training_seed(8, 1)
+        (7, True, True)
+    """
+    if training == 0:
+        return seed
+    return int(seeded(seed, training, "training").integers(2**31))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """One method on one fold with one seed.
+    """One training of one method on one fold of one seed.
 
     Args:
         neutral: rows of neutral clips to calibrate with; None where neutral is a class like others.
         n_representations: windows of each side whose representations are kept.
+        training: which of the trainings on this split; another differs by `training_seed` alone.
     """
 
     method: str
@@ -73,6 +106,7 @@ class Job:
     adaptations: tuple[str, ...]
     neutral: np.ndarray | None = None
     n_representations: int = 0
+    training: int = 0
 
 
 def plain(value: Any) -> Any:
@@ -96,8 +130,12 @@ def plain(value: Any) -> Any:
     return plain(value.item()) if isinstance(value, np.generic) else str(value)
 
 
-def facts_of(study: Any, plan: dict[str, Any], jobs: Sequence[Job]) -> dict[str, Any]:
-    """Return what a reader of the results must know: the plan, the study, and who stood on which side."""
+def facts_of(study: Any, plan: dict[str, Any], jobs: Sequence[Job], by_chance: Mapping[str, bool]) -> dict[str, Any]:
+    """Return what a reader of the results must know: the plan, the study, how often was trained, who was on which side.
+
+    Args:
+        by_chance: method -> whether another seed gives other answers.
+    """
     table = study.table
     first = next(iter(plan["methods"]))
     return {
@@ -111,7 +149,11 @@ def facts_of(study: Any, plan: dict[str, Any], jobs: Sequence[Job]) -> dict[str,
             "probe": probe_to_json(study.probe),
             "generator": plain(study.generator),
         },
-        "splits": [_split_facts(job, table) for job in jobs if job.method == first],
+        "trainings": {
+            method: {"n": 1 + max(job.training for job in jobs if job.method == method), "by_chance": chance}
+            for method, chance in by_chance.items()
+        },
+        "splits": [_split_facts(job, table) for job in jobs if job.method == first and job.training == 0],
     }
 
 
@@ -184,5 +226,6 @@ def close_partial(folder: Path) -> None:
 
 
 def same_plan(written: Any, plan: dict[str, Any]) -> bool:
-    """Return whether a plan read from JSON is this one."""
-    return written == json.loads(json.dumps(plan))
+    """Return whether a plan read from JSON is this one; one that says nothing of trainings had one of each split."""
+    asked = json.loads(json.dumps(plan))
+    return isinstance(written, dict) and {"n_trainings": 1} | written == asked

@@ -33,6 +33,7 @@ class Method:
         hears: the front end it is meant for.
         probe: what must be emitted for that.
         adapts: whether it can learn from unlabelled windows of new people.
+        by_chance: whether another seed, or another processor, gives other answers; else one training stands for all.
     """
 
     summary: str
@@ -41,6 +42,7 @@ class Method:
     hears: FrontEnd
     probe: Probe = Chirp()
     adapts: bool = False
+    by_chance: bool = True
 
 
 PROFILE = RangeProfile(neutral="take")
@@ -87,8 +89,8 @@ METHODS: dict[str, Method] = {
         ChirpAndTones(),
         probe=sonicface_probe(),
     ),
-    "svm": Method("support vector machine, radial kernel", ClassicalClassifier, SvmOptions(), PROFILE),
-    "linear": Method("logistic regression", ClassicalClassifier, LinearOptions(), PROFILE),
+    "svm": Method("support vector machine, radial kernel", ClassicalClassifier, SvmOptions(), PROFILE, by_chance=False),
+    "linear": Method("logistic regression", ClassicalClassifier, LinearOptions(), PROFILE, by_chance=False),
     "mien": Method(
         "small network of time on complex range profiles against the person's neutral face",
         NetworkClassifier,

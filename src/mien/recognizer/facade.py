@@ -82,6 +82,11 @@ class Recognizer:
         return method_named(self.method).adapts
 
     @property
+    def by_chance(self) -> bool:
+        """Whether another seed gives other answers."""
+        return method_named(self.method).by_chance
+
+    @property
     def calibrates(self) -> bool:
         """Whether the method can learn one person from few labelled takes."""
         return hasattr(method_named(self.method).estimator, "calibrate")
