@@ -28,6 +28,10 @@ OPTIONS = {"facer": {"width": 16, "epochs": 24, "adaptation_epochs": 6}, "resnet
 """A ResNet-18 of a quarter of the paper's width, and epochs that fit into three minutes on two cores."""
 
 
+N_TRAININGS = 3
+"""Of each network, on the one split."""
+
+
 def run_demo(out: Path, *, seed: int = 0, n_jobs: int = 2, resume: bool = False) -> Results:
     """Run the demo and write `study/`, `results.csv`, `predictions.csv`, `run.json` and `report.html` under `out`.
 
@@ -46,6 +50,7 @@ def run_demo(out: Path, *, seed: int = 0, n_jobs: int = 2, resume: bool = False)
         PROTOCOL,
         n_folds=1,
         seeds=(seed,),
+        n_trainings=N_TRAININGS,
         adaptations=("none", "inductive", "transductive"),
         front_ends=FRONT_ENDS,
         options=OPTIONS,

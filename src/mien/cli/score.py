@@ -64,6 +64,15 @@ def evaluate(
     ] = "leave-out:subject",
     folds: Annotated[int, typer.Option("--folds", min=2, help="Folds of mixed and leave-out:subject.")] = 5,
     seeds: Annotated[str, typer.Option("--seeds", help="Comma-separated seeds, each a whole evaluation.")] = "0",
+    trainings: Annotated[
+        int | None,
+        typer.Option(
+            "--trainings",
+            min=1,
+            help="Trainings of every network on every split: 3 unless given, 5 where there are fewer than 3 splits. "
+            "svm and linear are fitted once.",
+        ),
+    ] = None,
     adaptations: Annotated[
         str,
         typer.Option(
@@ -108,6 +117,7 @@ def evaluate(
         protocol,
         n_folds=folds,
         seeds=numbers(seeds, "--seeds"),
+        n_trainings=trainings,
         adaptations=tuple(adaptations.split(",")),
         neutral=neutral,
         front_ends=dict.fromkeys(methods, chosen) if chosen else {},

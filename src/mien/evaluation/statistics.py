@@ -108,6 +108,7 @@ def sign_flip_p(differences: Sequence[float] | np.ndarray, trainings: Spread = S
 
     A training is shared by many people, so that flips cannot show what it does to their mean. To every flip's mean is
     added what chance in training adds: the standard error over trainings times Student's t of its degrees of freedom.
+    As people's differences hold some of it already, p is at worst too large.
 
     Example:
         >>> sign_flip_p([0.1, 0.2, 0.1, 0.3])

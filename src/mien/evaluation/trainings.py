@@ -63,10 +63,8 @@ class Tally:
         models = np.ones((n_draws, len(self.fits)))
         for number in np.flatnonzero(np.bincount(self.split) > 1):
             inside = np.flatnonzero(self.split == number)
-            n_drawn = len(inside) - 1
-            models[:, inside] = (
-                rng.multinomial(n_drawn, np.full(n_drawn + 1, 1 / (n_drawn + 1)), size=n_draws) / n_drawn
-            )
+            alike = np.full(len(inside), 1 / len(inside))
+            models[:, inside] = rng.multinomial(len(inside) - 1, alike, size=n_draws) / (len(inside) - 1)
         return np.tensordot(people[:, self.subject] * models[:, self.fit], self.counts, axes=1)
 
     def without_each(self, statistic: Statistic) -> np.ndarray:
@@ -86,7 +84,7 @@ class Tally:
 
 
 def tally(predictions: pd.DataFrame) -> Tally:
-    """Return the counts of a table of predictions of one case; without a column `training` it holds one of each split."""
+    """Return the counts of a table of predictions of one case, of one training where it has no such column."""
     classes = pd.Index(classes_of(predictions))
     keys = [predictions.get(name, pd.Series(0, index=predictions.index)).astype(np.int64) for name in _OF_A_FIT]
     fit_of, fits = pd.factorize(pd.MultiIndex.from_arrays(keys), sort=True)

@@ -128,6 +128,7 @@ class Scale:
         training_people: how many of them are learnt from on the curve over people, beside all.
         labelled: takes per expression of a new person that are calibrated to.
         varied: what is varied in the ablations, by the names of `variants.Variant.group`; None for all.
+        n_trainings: of every network on every split; the ablations have one.
         words: what a reader must know of how these settings came about.
     """
 
@@ -145,6 +146,7 @@ class Scale:
     methods: tuple[str, ...] = tuple(METHODS)
     labelled: tuple[int, ...] = (1, 2)
     varied: tuple[str, ...] | None = None
+    n_trainings: int = 3
     words: str = ""
 
     def simulation(self, seed: int) -> SimulationOptions:
@@ -229,6 +231,7 @@ SMALL = Scale(
     spectrogram=Spectrogram(hop_s=0.25, from_s=ONSET_S),
     options=narrow_options({"facer": 6, "resnet": 7, "xhar": 7, "dann": 7, "sonicface": 40, "mien": 30}, 512),
     n_folds={"2-people": 4},
+    n_trainings=1,
     words=_TUNED + "That was done at the bench's size, not at this one.",
 )
 """A quarter of an hour of one core: few takes, an eighth of the paper's width, few epochs."""

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from mien.evaluation.adaptation import adaptation_named
-from mien.evaluation.metrics import accuracy, class_scores, classes_of, confusion, macro_f1, score
-from mien.evaluation.results import case_name, cases, fold_scores, margins
-from mien.evaluation.statistics import Interval, cluster_bootstrap, confusions_by_subject, holm
+from mien.evaluation.metrics import accuracy, class_scores, classes_of, confusion, macro_f1
+from mien.evaluation.results import case_name, cases, first_training, fold_scores, margins, scores_of
+from mien.evaluation.statistics import Interval, holm, two_level_bootstrap
+from mien.evaluation.trainings import tally
 from mien.reproduce.facer.paper import PAPER, Stated
 from mien.reproduce.facer.plan import CASES
 from mien.reproduce.facer.run import Found
@@ -21,9 +22,9 @@ def summary(found: Found) -> pd.DataFrame:
     """Return one row per case, method, adaptation and scored unit: its scores over all that was scored.
 
     Returns:
-        Columns `KEYS`; accuracy with its 95 % interval over people (accuracy_low, accuracy_high), the scores of
-        `metrics.score`, accuracy_folds (the standard deviation over a seed's folds, mean over seeds), n_subjects and
-        n_scored.
+        Columns `KEYS`; accuracy with its 95 % interval over people and trainings (accuracy_low, accuracy_high), the
+        scores of `metrics.score`, accuracy_folds (the standard deviation over a seed's folds, mean over seeds),
+        n_subjects and n_scored.
     """
     rows = []
     for case, part in found.predictions.groupby("case", sort=False):
@@ -33,10 +34,10 @@ def summary(found: Found) -> pd.DataFrame:
             spread = folds.groupby("seed")["accuracy"].std(ddof=0).mean()
             rows.append(
                 dict(zip(KEYS, (case, method, adaptation, unit), strict=True))
-                | score(scored)
+                | scores_of(scored)
                 | {"accuracy_low": interval.low, "accuracy_high": interval.high}
                 | {"accuracy_folds": float(spread), "n_folds": len(folds)}
-                | {"n_subjects": scored["subject"].nunique(), "n_scored": len(scored)}
+                | {"n_subjects": scored["subject"].nunique(), "n_scored": len(first_training(scored))}
             )
     return pd.DataFrame(rows)
 
@@ -46,13 +47,13 @@ def _without_empty(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def accuracy_of(scored: pd.DataFrame) -> Interval:
-    """Return the accuracy of what was scored, with its interval over people."""
-    return cluster_bootstrap(confusions_by_subject(scored)[1], accuracy)
+    """Return the accuracy of what was scored, with its interval over people and trainings."""
+    return two_level_bootstrap(tally(scored), {"accuracy": accuracy})["accuracy"]
 
 
 def f1_of(scored: pd.DataFrame) -> Interval:
-    """Return the macro-F1 of what was scored, with its interval over people."""
-    return cluster_bootstrap(confusions_by_subject(scored)[1], macro_f1)
+    """Return the macro-F1 of what was scored, with its interval over people and trainings."""
+    return two_level_bootstrap(tally(scored), {"macro_f1": macro_f1})["macro_f1"]
 
 
 def value(scores: pd.DataFrame, case: str, method: str, adaptation: str, unit: str, name: str = "accuracy") -> float:
