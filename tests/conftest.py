@@ -18,3 +18,8 @@ from virtual_card import pulse_server, virtual_card  # noqa: E402, F401 - fixtur
 # The suite tries the same examples every time; the long fuzz runs, marked slow, are where others are looked for.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
+
+
+def pytest_runtest_teardown():
+    """Undo what the command line does to its own process: programs that tests start look into their own folder."""
+    os.environ.pop("PYTHONSAFEPATH", None)
