@@ -128,3 +128,14 @@ def test_doppler_and_wavelength_of_tones():
     tones = PureTones((20_000.0,))
     assert tones.wavelength_m() == (pytest.approx(0.017),)
     assert tones.doppler_hz(0.34) == (pytest.approx(40.0),)
+
+
+def test_a_composite_of_two_chirps_is_used_by_the_number_of_its_part():
+    low, high = Chirp(14_000, 17_000), Chirp()
+    both = Composite((low, high))
+    assert (both.part("chirp", 0), both.part("chirp", 1)) == (low, high)
+    for asked in (("chirp",), ("chirp", 2)):
+        with pytest.raises(ProbeError, match=r"part\('chirp', 0\) to part\('chirp', 1\) are there"):
+            both.part(*asked)
+    with pytest.raises(ProbeError, match="there is none"):
+        both.part("pure-tones")

@@ -316,3 +316,30 @@ def test_a_phone_s_steep_end_is_no_resampling_whichever_sweep_is_missing(slot, f
     report = analyse_sweep(samples.T, rate_hz, (0, 24_000), 4.0)
     assert "resampled" not in report.channels[0].problems
     assert ("no-sweep" in report.channels[0].problems) == (filled_with != "the others cut away")
+
+
+def test_an_end_band_far_down_is_no_gain_control():
+    """A kilohertz that is 40 dB below and has a level of its own in each sweep tilted the line through all bands."""
+    rng, parts = np.random.default_rng(4), heard(3, noise_db=-90).reshape(3, -1)
+    time_hz = np.arange(parts.shape[1]) / parts.shape[1] * 24_000
+    steps = np.array([1.0, 10 ** (-12 / 20), 1.0])[:, None] ** (time_hz > 21_500)
+    changed = (parts * steps).ravel() + 1e-7 * rng.standard_normal(parts.size)
+    assert "gain-control" not in analyse(changed).channels[0].problems
+
+
+def test_of_two_channels_the_less_clipped_is_recommended_and_the_verdict_says_how_much():
+    flat = np.eye(1, 1001, 500)[0]
+    quiet, loud = np.clip(heard(taps=flat), -0.49, 0.49) / 0.49, np.clip(4 * heard(taps=flat), -1, 1)
+    report = analyse(loud, quiet)
+    shares = [channel.clipped_share for channel in report.channels]
+    assert shares[0] > 0.2 > shares[1] > 0.01 and report.recommended.channel == 1
+    assert f"{100 * shares[0]:.0f} % of channel 0" in report.verdict and "full scale" in report.verdict
+
+
+def test_a_report_beside_its_recording_is_not_taken_for_a_sidecar(tmp_path):
+    """As `mien probe --from x.wav --json > x.json` puts it there, empty at first."""
+    file = tmp_path / "x.wav"
+    soundfile.write(file, heard(), RATE_HZ, subtype="PCM_16")
+    for text in ("", json.dumps(probe_from_file(file, sweep_s=SWEEP_S).to_json())):
+        file.with_suffix(".json").write_text(text)
+        assert probe_from_file(file, sweep_s=SWEEP_S).channels[0].n_sweeps == 3

@@ -10,8 +10,9 @@ from toy_recognizers import EXPRESSIONS, features, fitted, table
 
 from mien.errors import ModelError
 from mien.learning.methods import METHODS
+from mien.probe import PureTones
 from mien.recognizer import Recognizer, is_labelled, parse_options
-from mien.sensing.front_ends import RangeProfile, Spectrogram
+from mien.sensing.front_ends import Doppler, RangeProfile, Spectrogram
 from mien.sensing.neutral import NEUTRAL_UNTIL_S
 
 
@@ -165,3 +166,9 @@ def test_defaults_follow_the_method():
     assert Recognizer("mien").front_end == RangeProfile(neutral="take")
     assert Recognizer("mien", Spectrogram()).front_end == Spectrogram()
     assert parse_options("mien", ["epochs=3"]) == {"epochs": 3}
+
+
+def test_a_study_of_tones_alone_needs_no_front_end_named():
+    """Imported gestures ended in a message that every front end needs a chirp."""
+    assert Recognizer("svm", probe=PureTones()).front_end == Doppler()
+    assert Recognizer("svm").front_end != Doppler()

@@ -10,6 +10,7 @@ from mien.errors import ProbeError, ProbeMismatch, ProbeNotFound, RecordingError
 from mien.probe import Chirp, Composite, PureTones
 from mien.recording import Recording
 from mien.sensing.echoes import periods
+from mien.sensing.period_grid import chirp_of
 from mien.sensing.synchronise import choose_periods, synchronise
 
 PERIOD = 2400
@@ -178,3 +179,18 @@ def test_a_band_that_a_codec_cut_off_is_suspected():
     low = np.fft.irfft(np.fft.rfft(low) * (np.arange(24_001) < 16_000)).astype(np.float32)
     with pytest.raises(ProbeNotFound, match="resampled or compressed"):
         synchronise(Recording(low[None], 48_000, Chirp()))
+
+
+def test_a_recording_of_two_chirps_is_synchronised_to_the_first():
+    low, high = Chirp(14_000, 17_000), Chirp()
+    for parts in ((low, high), (high, low)):
+        made = recording(probe=Composite(parts), noise=0.003, n_samples=48_000)
+        assert chirp_of(made) == parts[0]
+        assert abs(start_error(synchronise(made), 500.3)) < 0.05
+
+
+def test_a_second_devices_chirp_is_said_to_be_possible():
+    mine = recording(noise=0.003, n_samples=48_000)
+    other = 0.9 * recording(probe=Chirp(period_s=0.04), start=900.0, n_samples=48_000).samples
+    with pytest.raises(ProbeMismatch, match="any other emitter nearby"):
+        synchronise(Recording(mine.samples + other, 48_000, Chirp()))

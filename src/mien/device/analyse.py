@@ -5,11 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.device.faults import band_arrivals_s, find_clipping, find_dropouts, find_gain_control, find_resampling
+from mien.device.faults import (
+    band_arrivals_s,
+    clipped_share,
+    find_clipping,
+    find_dropouts,
+    find_gain_control,
+    find_resampling,
+)
 from mien.device.report import BAND_EDGES_HZ, LEAST_SNR_DB, Band, ChannelReport, DeviceReport, recommend
 from mien.device.sweep import LEAST_PEAK_TO_FLOOR, Pulses, Sweep, compress, mean_between, response, snr_db
 from mien.errors import DeviceError
-from mien.recording import read_recording
+from mien.sound_files import read_header, read_samples, refuse_unusable
 
 _REFERENCE_HZ = (1_000.0, 4_000.0)
 _REFERENCE_SNR_DB = 10.0
@@ -27,8 +34,12 @@ def probe_from_file(path: Path, sweep_hz: tuple[float, float] = (0.0, 24_000.0),
         RecordingError: a file that is no recording.
         DeviceError: a sweep that cannot be judged.
     """
-    recording = read_recording(Path(path))
-    return analyse_sweep(recording.samples, recording.rate_hz, sweep_hz, sweep_s, name=Path(path).name)
+    path = Path(path)
+    # Without its sidecar, which says nothing of a sweep: `--json > x.json` puts this very report in its place.
+    header = read_header(path)
+    samples = read_samples(path, header)
+    refuse_unusable(path, samples, header.rate_hz)
+    return analyse_sweep(samples, header.rate_hz, sweep_hz, sweep_s, name=path.name)
 
 
 def analyse_sweep(
@@ -60,7 +71,10 @@ def analyse_sweep(
         raise DeviceError("the recording holds samples that are no numbers; record again")
     pulses = [_sweeps(channel.astype(np.float64), rate_hz, sweep) for channel in samples]
     slots = _slots(pulses, samples.shape[1])
-    channels = tuple(_channel(channel, found, slots) for channel, found in zip(samples, pulses, strict=True))
+    channels = tuple(
+        replace(_channel(channel, found, slots), clipped_share=clipped_share(channel))
+        for channel, found in zip(samples, pulses, strict=True)
+    )
     recommended, reason = recommend(channels, rate_hz)
     return DeviceReport(channels, recommended, reason, rate_hz, (sweep.low_hz, sweep.high_hz), sweep.length_s, name)
 

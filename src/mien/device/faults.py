@@ -36,6 +36,11 @@ _LEAST_GAIN = 500.0
 _STANDARD_RATES_HZ = (8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
 
 
+def clipped_share(samples: np.ndarray) -> float:
+    """Return the share of samples at full scale. Shape (time)."""
+    return float(np.mean(np.abs(samples) >= _FULL_SCALE))
+
+
 def find_clipping(samples: np.ndarray, pulses: Pulses) -> str | None:
     """Name samples at full scale, or flat tops below it. Shape (time)."""
     at_scale = int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE))
@@ -169,7 +174,9 @@ def find_gain_control(pulses: Pulses) -> str | None:
     if drift_db > _GAIN_DRIFT_DB:
         return f"the level changes by {drift_db:.1f} dB between {len(pulses)} sweeps"
     centres = np.array([low for low, _ in bands])
-    slopes = np.polyfit(centres, (beside - between[:, None]).T, 1)[0] * np.ptp(centres)
+    # A band far down, at the end of the response for the most part, has a level of its own and the longest lever.
+    weight = 10 ** (np.array([snr_db(pulses, *band) for band in bands]) / 20)
+    slopes = np.polyfit(centres, (beside - between[:, None]).T, 1, w=weight / weight.max())[0] * np.ptp(centres)
     ramp_db = float(np.ptp(slopes))
     if ramp_db > _GAIN_DRIFT_DB:
         return f"the level ramps by {ramp_db:.1f} dB within a sweep, unlike in the others"

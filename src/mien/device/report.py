@@ -66,6 +66,7 @@ class ChannelReport:
         details: one sentence for each problem.
         n_sweeps: complete sweeps found.
         starts_s: (sweep) when each begins.
+        clipped_share: of its samples, those at full scale.
         curve_hz, curve_db: (freq) the response in fine steps, relative to 1-4 kHz; empty without a sweep.
     """
 
@@ -76,6 +77,7 @@ class ChannelReport:
     starts_s: tuple[float, ...] = ()
     curve_hz: np.ndarray = field(default_factory=lambda: np.zeros(0))
     curve_db: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    clipped_share: float = 0.0
 
     @property
     def usable(self) -> Interval | None:
@@ -146,11 +148,18 @@ class DeviceReport:
         asked = f"{low_hz / 1000:g}-{high_hz / 1000:g} kHz"
         if self.carries_probe:
             which = [str(n) for n, c in enumerate(self.channels) if c.usable and c.usable.holds(low_hz, high_hz)]
-            return f"can carry {asked} (channel {', '.join(which)})"
+            return f"can carry {asked} (channel {', '.join(which)}){self._clipped}"
         if self.recommended is None:
-            return f"cannot carry {asked}: {self.reason}"
+            return f"cannot carry {asked}: {self.reason}{self._clipped}"
         best = Interval(self.recommended.low_hz, self.recommended.high_hz)
-        return f"cannot carry {asked}; use {best} on channel {self.recommended.channel}"
+        return f"cannot carry {asked}; use {best} on channel {self.recommended.channel}{self._clipped}"
+
+    @property
+    def _clipped(self) -> str:
+        """Return in words which channels stand at full scale for a hundredth of their samples or more."""
+        shares = {number: channel.clipped_share for number, channel in enumerate(self.channels)}
+        found = [f"{100 * share:.0f} % of channel {number}" for number, share in shares.items() if share >= 0.01]
+        return f"; {', '.join(found)} at full scale: record again at a lower volume" if found else ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values: `channels` and `recommended` as documented for `mien probe --json`."""
@@ -236,7 +245,9 @@ def _choices(number: int, channel: ChannelReport) -> Iterator[tuple[tuple[float,
             paper = (low_hz, high_hz) == Chirp().band_hz
             inaudible = low_hz >= INAUDIBLE_FROM_HZ
             height = (high_hz - low_hz, low_hz) if inaudible else (min(high_hz - low_hz, 3_000), low_hz)
-            yield (paper, inaudible, *height, -len(channel.problems), weakest_db), low_hz, high_hz, number
+            clipped = round(channel.clipped_share, 3)
+            rank = (paper, inaudible, *height, -clipped, -len(channel.problems), weakest_db)
+            yield rank, low_hz, high_hz, number
 
 
 def _why(channel: ChannelReport, chosen: Interval) -> str:

@@ -68,14 +68,21 @@ class Composite:
     def emit(self, n_samples: int) -> np.ndarray:
         return sum(part.emit(n_samples) for part in self.parts) / len(self.parts)
 
-    def part(self, kind: str) -> Probe:
+    def part(self, kind: str, number: int | None = None) -> Probe:
         """Return the part of a kind.
 
+        Args:
+            number: which of several, from 0 in their order; None where there is one.
+
         Raises:
-            ProbeError: no part, or several, of that kind.
+            ProbeError: no such part, or several and no number.
         """
         found = [part for part in self.parts if part.kind == kind]
-        if len(found) != 1:
+        if number is None and len(found) == 1:
+            return found[0]
+        if number is None or not 0 <= number < len(found):
             kinds = ", ".join(part.kind for part in self.parts)
-            raise ProbeError(f"one part of kind {kind!r} was asked for; this composite has {kinds}")
-        return found[0]
+            which = f"part({kind!r}, 0) to part({kind!r}, {len(found) - 1}) are there" if found else "there is none"
+            asked = "one part" if number is None else f"part {number}"
+            raise ProbeError(f"{asked} of kind {kind!r} was asked for; this composite has {kinds}: {which}")
+        return found[number]

@@ -20,8 +20,8 @@ from mien.learning.methods import METHODS, method_named, options_to_json, with_c
 from mien.learning.model_folder import TrainingFacts
 from mien.learning.weights import n_weights
 from mien.probe import Probe, probe_to_json
-from mien.recognizer.hearing import answers, band_words, clip_alike, fitting, refuse_other_probe
-from mien.recognizer.person import calibrated_to, calibrating_rows, one_person, takes_in_memory, takes_of_study
+from mien.recognizer.hearing import answers, band_words, clip_alike, fitting, front_end_for, refuse_other_probe
+from mien.recognizer.person import calibrated_to, calibrated_to_study, calibrating_rows, takes_in_memory
 from mien.recognizer.stored import load_recognizer, save_recognizer
 from mien.recognizer.teaching import is_labelled, judging_rows, windows_of_rows
 from mien.recording import Recording
@@ -43,7 +43,7 @@ class Recognizer:
 
     Args:
         method: a name from `METHODS`.
-        front_end: what makes features of a recording; None takes the method's own.
+        front_end: what makes features of a recording; None takes the method's own, for tones alone `Doppler`.
         probe: what the recordings were made with; None takes it from the study it is fitted to (else the method's).
         options: the method's options that are to differ from its defaults, by name.
         seed: chance in the learning follows from it.
@@ -66,9 +66,9 @@ class Recognizer:
     ) -> None:
         known = method_named(method)
         self.method = method
-        self.front_end = front_end or known.hears
-        self.probe_is_given = probe is not None
+        self.probe_is_given, self._front_end_is_given = probe is not None, front_end is not None
         self.probe: Probe = probe or known.probe
+        self.front_end = front_end or front_end_for(self.probe, known.hears)
         self.options = with_changes(known.options, options or {})
         self.seed = seed
         self.labels: tuple[str, ...] = ()
@@ -122,6 +122,7 @@ class Recognizer:
             refuse_unwritable(checkpoints)
         if not self.probe_is_given:
             self.probe, self.probe_is_given = study.probe, True
+            self.front_end = self.front_end if self._front_end_is_given else front_end_for(self.probe, self.front_end)
         refuse_other_probe(study.probe, self.probe, f"study {study.name!r}")
         refuse_unsound_subjects(study.table, f"study {study.name}")
         labels = study.table["expression"].to_numpy(dtype=object)
@@ -253,14 +254,7 @@ class Recognizer:
         refuse_other_probe(study.probe, self.probe, f"study {study.name!r}")
         self._refuse_uncalibrated()
         chosen = np.arange(len(study)) if rows is None else np.asarray(rows, dtype=np.int64)
-        takes = takes_of_study(study, chosen, n_jobs, progress)
-        calibrating_rows(chosen, takes.labels, self.labels)
-        subject = one_person(study, chosen)
-        made = calibrated_to(self, takes)
-        simulated = None if self.training.simulated is None else self.training.simulated or study.is_simulated
-        whose = {"simulated": simulated, "calibrated_study": study.name, "calibrated_subject": subject}
-        made.training = made.training.model_copy(update=whose)
-        return made
+        return calibrated_to_study(self, study, chosen, n_jobs, progress)
 
     def calibrate_recordings(self, takes: Sequence[tuple[str, Recording]]) -> "Recognizer":
         """Do the same with one person's (expression, take) pairs, which need not be of a study.
@@ -269,9 +263,10 @@ class Recognizer:
             ModelError: as `calibrate`. ProbeMismatch, RecordingError, ProbeNotFound: as `predict_proba`, of a take.
         """
         self._refuse_uncalibrated()
-        n_microphones = self.training.n_microphones
-        fit = [(word, fitting(take, self.probe, n_microphones, self.front_end)) for word, take in takes]
-        return calibrated_to(self, takes_in_memory(fit))
+        n, probe, front_end = self.training.n_microphones, self.probe, self.front_end
+        return calibrated_to(
+            self, takes_in_memory([(word, fitting(take, probe, n, front_end)) for word, take in takes])
+        )
 
     @property
     def uses_neutral(self) -> bool:
@@ -371,8 +366,7 @@ class Recognizer:
         face = self.neutral if neutral is None else clip_alike(neutral, heard, n_microphones)
         with one_thread():
             features = self.front_end.features(heard, face)
-        other = band_words(features, self.training.weakest_band_db)
-        quality = joined_words(heard.quality, features.quality, other)
+        quality = joined_words(heard.quality, features.quality, band_words(features, self.training.weakest_band_db))
         predicted = self.predict_features(features)
         return answers(predicted, self.labels, self.estimator, quality, features.is_broken)
 

@@ -14,8 +14,9 @@ from mien.errors import ProbeError, ProbeMismatch, ProbeNotFound, RecordingError
 from mien.files import files_below
 from mien.labels import UNSURE
 from mien.learning.foreignness import is_unsure
-from mien.probe import Probe, describe
+from mien.probe import Probe, PureTones, describe
 from mien.recording import Recording, read_recording
+from mien.sensing.doppler import Doppler
 from mien.sensing.features import Features, FrontEnd
 from mien.sensing.synchronise import synchronise
 from mien.sensing.windows import filled
@@ -128,6 +129,11 @@ def clip_alike(clip: Recording, recording: Recording, n_microphones: int) -> Rec
 def assumes_neutral(front_end: FrontEnd, recording: Recording) -> bool:
     """Return whether a recording is taken to begin with the neutral face, without saying so itself."""
     return getattr(front_end, "neutral", None) == "take" and "neutral_until_s" not in recording.facts
+
+
+def front_end_for(probe: Probe, usual: FrontEnd) -> FrontEnd:
+    """Return the front end that fits a probe: a method's usual one, for chirps, or for tones alone Doppler's."""
+    return Doppler() if isinstance(probe, PureTones) else usual
 
 
 def band_words(features: Features, trained_db: float | None) -> tuple[str, ...]:

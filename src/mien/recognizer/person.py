@@ -81,6 +81,24 @@ def calibrated_to(recognizer: "Recognizer", takes: Takes) -> "Recognizer":
     return made
 
 
+def calibrated_to_study(
+    recognizer: "Recognizer", study: Study, rows: np.ndarray, n_jobs: int, progress: bool
+) -> "Recognizer":
+    """Return the same of takes of a study, which the model's facts then name.
+
+    Raises:
+        ModelError: as `calibrated_to`, and takes of several people.
+    """
+    takes = takes_of_study(study, rows, n_jobs, progress)
+    calibrating_rows(rows, takes.labels, recognizer.labels)
+    subject, before = one_person(study, rows), recognizer.training.simulated
+    made = calibrated_to(recognizer, takes)
+    simulated = None if before is None else before or study.is_simulated
+    whose = {"simulated": simulated, "calibrated_study": study.name, "calibrated_subject": subject}
+    made.training = made.training.model_copy(update=whose)
+    return made
+
+
 def calibrating_rows(rows: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows that can teach a model one person, and the neutral ones, which teach where neutral was learnt.
 

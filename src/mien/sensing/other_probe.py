@@ -83,7 +83,8 @@ def refuse_other_probe(
     if found is not None:
         raise ProbeMismatch(
             f"another probe was playing: {found}; expected {describe(chirp)}. "
-            "State the probe that was emitted, or record again with this one"
+            "State the probe that was emitted, turn off any other emitter nearby (a second device's chirp looks like "
+            "that), or record again with this probe"
         )
     return 0.0
 

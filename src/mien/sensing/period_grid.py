@@ -78,7 +78,7 @@ class PeriodGrid:
 
 
 def chirp_of(recording: Recording) -> Chirp:
-    """Return the chirp that a recording was made with.
+    """Return the chirp that a recording was made with; of several emitted together the first.
 
     Raises:
         ProbeError: the probe is unknown or holds no chirp.
@@ -87,7 +87,7 @@ def chirp_of(recording: Recording) -> Chirp:
     probe = recording.probe
     if probe is None:
         raise ProbeError("the recording does not say which probe was emitted; give it one, such as Chirp()")
-    chirp = probe.part("chirp") if isinstance(probe, Composite) else probe
+    chirp = probe.part("chirp", 0) if isinstance(probe, Composite) else probe
     if not isinstance(chirp, Chirp):
         raise ProbeError(f"a chirp is needed to sense distance; this recording was made with {describe(probe)}")
     if recording.rate_hz != chirp.rate_hz:
