@@ -9,9 +9,9 @@ from mien.errors import ModelError
 from mien.learning import facer
 from mien.learning.arrays import Normaliser
 from mien.learning.bank import evenly
-from mien.learning.facer import FacerClassifier
+from mien.learning.facer import FacerClassifier, FacerOptions
 from mien.learning.loop import Run, Training, train
-from mien.learning.methods import METHODS, with_changes
+from mien.learning.methods import METHODS, options_from_json, options_to_json, with_changes
 from mien.learning.network import build_network
 from mien.learning.objectives import DomainAdaptation, Prepared, infer, labels_of
 from mien.learning.pseudo_labels import pseudo_labels
@@ -210,3 +210,9 @@ def test_without_contrast_adaptation_does_not_listen_to_pseudo_labels(fitted, mo
         lambda representations, *rest: torch.zeros(len(representations)).long(),
     )
     np.testing.assert_array_equal(made.adapt(target).predict_proba(target), usual)
+
+
+def test_a_model_without_a_word_of_its_norm_is_of_the_norm_that_there_was():
+    written = options_to_json(METHODS["facer"].options)
+    del written["network"]["shape"]["attention_norm"]
+    assert options_from_json(FacerOptions, written).network.shape.attention_norm == "double"

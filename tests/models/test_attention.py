@@ -1,5 +1,7 @@
 """External attention (FacER Eq. 8): its normalisation, a second implementation, its cost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -151,3 +153,71 @@ def test_the_memories_have_s_rows(n_units):
 def test_maps_are_the_inverse_of_elements():
     feature_map = torch.randn(2, 3, 4, 5)
     assert torch.equal(as_map(as_elements(feature_map), feature_map), feature_map)
+
+
+@torch.no_grad()
+def constant_in_place_of(module: ExternalAttention, elements: torch.Tensor) -> float:
+    """Return how far the mean over elements moves when what attention adds is the same for every sample."""
+    branch = module.branch(elements)
+    return float((branch.mean(dim=1) - branch.mean(dim=(0, 1))).abs().max())
+
+
+def test_a_softmax_over_elements_has_nothing_to_say_after_the_mean_over_elements():
+    """Why `norm="double"` is no default after the last stage: what is averaged there does not depend on the sample."""
+    torch.manual_seed(0)
+    elements = 0.1 * torch.randn(8, 4, 6)
+    double, units = ExternalAttention(6, 5), ExternalAttention(6, 5, "units")
+    units.load_state_dict(double.state_dict())
+    moved = constant_in_place_of(double, elements), constant_in_place_of(units, elements)
+    assert 20 * moved[0] < moved[1]
+
+
+def test_a_softmax_over_units_agrees_with_numpy():
+    torch.manual_seed(0)
+    module, elements = ExternalAttention(6, 5, "units"), torch.randn(3, 7, 6)
+    scores = module.keys(module.query(elements)).detach().numpy().astype(np.float64)
+    shares = np.exp(scores) / np.exp(scores).sum(axis=2, keepdims=True)
+    expected = elements.numpy() + shares @ module.values.weight.detach().numpy().T
+    np.testing.assert_allclose(module(elements).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_after_every_stage_has_memories_of_its_own_at_each():
+    shape = FacerShape(width=2, attention_units=8, attention_place="every", attention_norm="units")
+    network = Facer((1, 41, 60), 6, shape).eval()
+    seen = []
+    for module in network.attention:
+        module.register_forward_pre_hook(lambda module, inputs: seen.append(tuple(inputs[0].shape[1:])))
+    network(torch.randn(2, 1, 41, 60))
+    assert seen == [(165, 2), (48, 4), (12, 8), (4, 16)]
+
+
+DECIDING = FacerShape(attention_place="before", attention_norm="units", attention_batch_norm=True)
+
+
+def answers(logits: torch.Tensor) -> torch.Tensor:
+    """Return the class of each image, all classes made equally likely: nothing was learnt here."""
+    return (logits - logits.mean(dim=0)).argmax(dim=1)
+
+
+@torch.no_grad()
+def answers_changed(shape: FacerShape) -> float:
+    """Return the share of images answered otherwise when what attention adds is its mean, the same for every image."""
+    torch.manual_seed(0)
+    network, images = Facer((1, 41, 60), 6, replace(shape, width=4)), 3 * torch.randn(64, 1, 4, 5)
+    images = torch.nn.functional.interpolate(images, (41, 60), mode="bilinear")
+    (module,) = network.attention_of_stages().values()
+    torch.nn.init.normal_(module.keys.weight, std=3.0)  # as uneven as training makes them
+    for _ in range(20):
+        network(images)
+    network.eval()
+    added = []
+    handle = module.register_forward_hook(lambda _, inputs, out: added.append((out - inputs[0]).mean(dim=(0, 1))))
+    before = answers(network(images).logits)
+    handle.remove()
+    module.register_forward_hook(lambda _, inputs, out: inputs[0] + added[0])
+    return float((answers(network(images).logits) != before).float().mean())
+
+
+def test_a_constant_in_place_of_attention_changes_answers():
+    assert answers_changed(DECIDING) > 0.05
+    assert answers_changed(FacerShape()) == 0

@@ -1,6 +1,7 @@
 """Parts that several networks share: external attention, self-attention, the residual trunk."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 import torch
 from einops import rearrange
@@ -9,6 +10,9 @@ from torch.nn import functional
 
 SMALLEST_FOR_LARGE_STEM = 32
 """Images with a side below this keep their resolution at the stem: 32-fold reduction would leave nothing of them."""
+
+N_STAGES = 4
+"""Of ResNet-18, two blocks each."""
 
 
 class Outputs(NamedTuple):
@@ -22,18 +26,33 @@ class Outputs(NamedTuple):
     projection: Tensor
 
 
+AttentionNorm = Literal["double", "units"]
+"""How Eq. 8's Norm is read, see `ExternalAttention`."""
+
+
 class ExternalAttention(nn.Module):
     """Attend to two learnt memories that all samples share (FacER Eq. 8; Guo et al. 2021).
 
     ``F_out = Norm(Q M_k^T) M_v`` with Q a linear projection of the N elements of the feature map F, both memories of
     S rows. The cost is O(d S N): linear in the number of elements, where self-attention is quadratic.
 
-    FacER writes only "Norm"; its reference [36] normalises twice, and so do we: softmax over the N elements, then
-    division by the sum over the S memory rows. The result is added to F, the residual of [36].
+    FacER writes one "Norm" and does not say over what. Two readings:
+
+    - "double", that of its reference [36]: softmax over the N elements, then division by the sum over the S rows.
+    - "units": softmax over the S rows, as in attention to a memory that is not the sample itself.
+
+    Averaged over the elements, a softmax over them is 1 / N whatever the sample: where the mean over elements comes
+    next (`attention_place="after"`), "double" adds next to nothing but a constant. The result
+    is added to F, the residual of [36].
+
+    S shares that begin nearly even make what is added some hundred times smaller than F, and training leaves it so.
+    `batch_norm` brings it to F's own scale first, as the code that the authors of [36] published does.
 
     Args:
         n_features: d, features of each element.
         n_units: S, rows of each memory; the paper leaves it free, [36] uses 64.
+        norm: the reading.
+        batch_norm: whether what is added is normalised over elements and samples.
 
     Shapes:
         (batch element feature) -> (batch element feature)
@@ -47,23 +66,36 @@ class ExternalAttention(nn.Module):
         for visual tasks, arXiv:2105.02358.
     """
 
-    def __init__(self, n_features: int, n_units: int = 64) -> None:
+    def __init__(
+        self, n_features: int, n_units: int = 64, norm: AttentionNorm = "double", batch_norm: bool = False
+    ) -> None:
         super().__init__()
+        self.norm = norm
         self.query = nn.Linear(n_features, n_features)
         self.keys = nn.Linear(n_features, n_units, bias=False)
         self.values = nn.Linear(n_units, n_features, bias=False)
+        self.scale = nn.BatchNorm1d(n_features) if batch_norm else nn.Identity()
 
     def attention(self, elements: Tensor) -> Tensor:
-        """Return the doubly normalised map, (batch element unit).
+        """Return the normalised map, (batch element unit).
 
-        Every element's row sums to one; where an element's share of every unit is below the smallest float, to less.
+        Every element's row sums to one; under "double", where an element's share of every unit is below the smallest
+        float, to less.
         """
-        over_elements = self.keys(self.query(elements)).softmax(dim=1)
+        scores = self.keys(self.query(elements))
+        if self.norm == "units":
+            return scores.softmax(dim=2)
+        over_elements = scores.softmax(dim=1)
         smallest = torch.finfo(over_elements.dtype).tiny
         return over_elements / over_elements.sum(dim=2, keepdim=True).clamp_min(smallest)
 
+    def branch(self, elements: Tensor) -> Tensor:
+        """Return what is added to the elements, (batch element feature)."""
+        added = self.values(self.attention(elements))
+        return self.scale(added.flatten(0, 1)).reshape_as(added)
+
     def forward(self, elements: Tensor) -> Tensor:
-        return elements + self.values(self.attention(elements))
+        return elements + self.branch(elements)
 
 
 class SelfAttention(nn.Module):
@@ -146,31 +178,33 @@ class ResNet18Trunk(nn.Module):
         n_channels, *sides = image_shape
         self.stem = _stem(n_channels, width, large=min(sides) >= SMALLEST_FOR_LARGE_STEM)
         stages = []
-        for stage in range(4):
+        for stage in range(N_STAGES):
             n_in, n_out = width * 2 ** max(stage - 1, 0), width * 2**stage
-            stride = {0: 1, 3: last_stride}.get(stage, 2)
+            stride = {0: 1, N_STAGES - 1: last_stride}.get(stage, 2)
             stages += [ResidualBlock(n_in, n_out, stride), ResidualBlock(n_out, n_out)]
         self.stages = nn.Sequential(*stages)
-        self.n_features = width * 8
+        self.features_of_stages = tuple(width * 2**stage for stage in range(N_STAGES))
+        self.n_features = self.features_of_stages[-1]
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def before_last(self, images: Tensor) -> Tensor:
-        """Return what the last stage sees: (batch feature height time), feature = 4 * width."""
+    def forward(self, images: Tensor, attention: Mapping[int, nn.Module] | None = None) -> Tensor:
+        """Return the last feature map.
+
+        Args:
+            attention: number of a stage, from 0 -> what the elements of its feature map go through.
+        """
         first, *others = self.stem
         # Channels last in memory: a fifth to a third faster on CPUs (torch 2.13, width 8), the same sums.
         feature_map = first(images).contiguous(memory_format=torch.channels_last)
         for layer in others:
             feature_map = layer(feature_map)
-        return self.stages[:-2](feature_map)
-
-    def last(self, feature_map: Tensor) -> Tensor:
-        """Return the last stage's feature map of the last but one's."""
-        return self.stages[-2:](feature_map)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.last(self.before_last(images))
+        for stage in range(N_STAGES):
+            feature_map = self.stages[2 * stage : 2 * stage + 2](feature_map)
+            if attention and stage in attention:
+                feature_map = as_map(attention[stage](as_elements(feature_map)), feature_map)
+        return feature_map
 
 
 def as_elements(feature_map: Tensor) -> Tensor:

@@ -17,16 +17,19 @@ from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
 from mien.models.blocks import (
+    AttentionNorm,
     ExternalAttention,
     Outputs,
     ResNet18Trunk,
     SelfAttention,
     as_elements,
-    as_map,
     unit_length,
 )
 
 Attention = Literal["external", "self", "none"]
+
+ATTENDED = {"before": (2,), "after": (3,), "every": (0, 1, 2, 3)}
+"""`attention_place` -> stages after which attention stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,10 @@ class FacerShape:
         width: channels of ResNet-18's first stage; 64 in ResNet-18, 16 here by default for the sake of CPUs.
         attention: Eq. 8, Eq. 2, or none (the paper's ResNet baseline).
         attention_units: S of Eq. 8.
-        attention_place: after the last stage, or before it.
+        attention_place: "after" the last stage, "before" it, or after "every" one.
+        attention_norm: what Eq. 8's Norm is taken over, see `ExternalAttention`. Models without a word of it are of
+            "double".
+        attention_batch_norm: whether what external attention adds is brought to the feature map's scale.
         last_stride: of the last stage; 2 in ResNet-18, 1 gives attention a feature map twice as fine along both sides.
         projection_size: features of z in Eq. 3 and 9.
     """
@@ -47,7 +53,9 @@ class FacerShape:
     width: Annotated[int, Field(ge=1, le=128)] = 16
     attention: Attention = "external"
     attention_units: Annotated[int, Field(ge=1, le=1024)] = 64
-    attention_place: Literal["after", "before"] = "after"
+    attention_place: Literal["after", "before", "every"] = "after"
+    attention_norm: AttentionNorm = "double"
+    attention_batch_norm: bool = False
     last_stride: Annotated[int, Field(ge=1, le=2)] = 2
     projection_size: Annotated[int, Field(ge=1, le=1024)] = 128
 
@@ -68,25 +76,25 @@ class Facer(nn.Module):
         super().__init__()
         self.trunk = ResNet18Trunk(image_shape, shape.width, shape.last_stride)
         n_features = self.trunk.n_features
-        self.attends_before = shape.attention_place == "before"
-        self.attention = _attention(n_features // 2 if self.attends_before else n_features, shape)
+        self.attended = ATTENDED[shape.attention_place]
+        modules = [_attention(self.trunk.features_of_stages[stage], shape) for stage in self.attended]
+        self.attention = modules[0] if len(modules) == 1 else nn.ModuleList(modules)
         self.head = nn.Linear(n_features, n_classes)
         self.project = nn.Linear(n_features, shape.projection_size)
 
+    def attention_of_stages(self) -> dict[int, nn.Module]:
+        """Return number of a stage -> the attention after it."""
+        modules = self.attention if isinstance(self.attention, nn.ModuleList) else (self.attention,)
+        return dict(zip(self.attended, modules, strict=True))
+
     def forward(self, images: Tensor) -> Outputs:
-        feature_map = self.trunk.before_last(images)
-        if self.attends_before:
-            feature_map = as_map(self.attention(as_elements(feature_map)), feature_map)
-        elements = as_elements(self.trunk.last(feature_map))
-        if not self.attends_before:
-            elements = self.attention(elements)
-        representation = elements.mean(dim=1)
+        representation = as_elements(self.trunk(images, self.attention_of_stages())).mean(dim=1)
         return Outputs(self.head(representation), representation, unit_length(self.project(representation)))
 
 
 def _attention(n_features: int, shape: FacerShape) -> nn.Module:
     if shape.attention == "external":
-        return ExternalAttention(n_features, shape.attention_units)
+        return ExternalAttention(n_features, shape.attention_units, shape.attention_norm, shape.attention_batch_norm)
     return SelfAttention(n_features) if shape.attention == "self" else nn.Identity()
 
 
