@@ -88,3 +88,22 @@ def test_matplotlib_has_one_door():
     door = SOURCE / "evaluation" / "drawing.py"
     for path in modules():
         assert path == door or not {name.split(".")[0] for name in imports_of(path)} & {"matplotlib"}, path
+
+
+def test_what_is_printed_passes_the_terminal():
+    """Names and cells are other people's: `terminal.show` and `progress.talk` escape what would act on a terminal."""
+    allowed = {"terminal.py", "messages.py"}
+    for path in modules():
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        prints = [call for call in calls if isinstance(call, ast.Name) and call.id == "print"]
+        assert not prints or path.name in allowed, f"{path} prints; use mien.terminal.show"
+
+
+def test_files_are_opened_in_one_place():
+    """`files.open_regular` and what rests on it refuse pipes and devices, and read no more than a bound."""
+    # What ships with the package is read as it is.
+    allowed = {"files.py", "report.py", "page.py", "page_files.py", "makehuman_files.py"}
+    unbounded = ('open("rb")', "open(encoding=", ".read_text(", ".read_bytes(", "np.load(", "json.load(")
+    for path in modules():
+        found = [word for word in unbounded if word in path.read_text(encoding="utf-8")]
+        assert not found or path.name in allowed, f"{path} has {found}; use mien.files or mien.array_files"

@@ -8,7 +8,7 @@ from mien.datasets.spreadsheet import diagnose
 from mien.datasets.study import PARTICIPANTS_FILE, TAKES_FILE
 from mien.datasets.tables import REQUIRED, Table, format_rows
 from mien.errors import StudyError
-from mien.files import write_bytes
+from mien.files import read_bytes, write_bytes
 from mien.identifiers import normal
 
 
@@ -54,7 +54,7 @@ def _spellings_of(study: Path, takes: Table | None) -> dict[str, str]:
 
 
 def _is_changed(table: Table) -> bool:
-    before = table.path.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    before = read_bytes(table.path, StudyError).removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     return before.rstrip(b"\n") != format_rows(table.columns, table.rows).encode().rstrip(b"\n")
 
 
@@ -66,6 +66,6 @@ def _write_copy(table: Table) -> Path:
         if not copy.exists():
             write_bytes(copy, content)
             return copy
-        if copy.is_file() and copy.read_bytes() == content:
+        if copy.is_file() and read_bytes(copy, StudyError) == content:
             return copy
     raise StudyError(f"{table.path.parent} has {number} mended copies of {table.path.name}; delete some")
