@@ -45,7 +45,7 @@ class ExternalAttention(nn.Module):
     next (`attention_place="after"`), "double" adds next to nothing but a constant. The result
     is added to F, the residual of [36].
 
-    S shares that begin nearly even make what is added some hundred times smaller than F, and training leaves it so.
+    S shares that begin nearly even make what is added small beside F, and training leaves it so (`docs/methods.md`).
     `batch_norm` brings it to F's own scale first, as the code that the authors of [36] published does.
 
     Args:
