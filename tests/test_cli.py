@@ -286,6 +286,7 @@ def test_a_study_with_a_missing_file_is_named(mien, study):
     [
         (("simulate", "never", "--level", "impossible"), 1),
         (("simulate", "never", "--mask", "half"), 2),
+        (("simulate", "never", "--face-folder", "kit", "--facets", "8000"), 2),
         (("simulate", "study"), 1),
         (("train", "oracle", "study", "--out", "never"), 1),
         (("train", "facer", "study", "--out", "never", "--option", "colour=3"), 1),

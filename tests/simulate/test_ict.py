@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from mien.errors import MienError
-from mien.simulate.ict import read_ict
+from mien.simulate.face import FaceModel
+from mien.simulate.ict import _LANDMARKS, read_ict
+from mien.simulate.makehuman import makehuman_face
+from mien.simulate.own_face import own_face
 from mien.simulate.recipes import RECIPES
 
 SIDED = "browInnerUp browOuterUp browDown eyeWide cheekSquint eyeSquint noseSneer mouthUpperUp mouthSmile mouthDimple"
@@ -83,6 +86,36 @@ def test_parts_and_reflectivity_follow_the_kits_numbering(kit: Path) -> None:
     lowest = face.neutral[face.triangles].mean(axis=1)[:, 1].argmin()
     assert face.reflectivity[lowest] == 0.0 and face.reflectivity.max() == 1.0
     assert face.landmarks["nose_tip"] == 4857
+
+
+MULTI_PIE_68 = """1225 1888 1052 367 1719 1722 2199 1447 966 3661 4390 3927 3924 2608 3272 4088 3443 268 493 1914 2044
+1401 3615 4240 4114 2734 2509 978 4527 4942 4857 1140 2075 1147 4269 3360 1507 1542 1537 1528 1518 1511 3742 3751 3756
+3721 3725 3732 5708 5695 2081 0 4275 6200 6213 6346 6461 5518 5957 5841 5702 5711 5533 6216 6207 6470 5517 5966"""
+"""The vertices of the 68 landmarks, from the kit's README."""
+
+
+def mirrored(number: int) -> int:
+    """Return which of the 68 landmarks, numbered from 0, is the mirror image of one."""
+    eyes = dict(zip(range(36, 42), (45, 44, 43, 42, 47, 46), strict=True))
+    mouth = dict(zip((48, 49, 50, 51, 55, 56, 57), (54, 53, 52, 51, 59, 58, 57), strict=True))
+    pairs = {n: 16 - n for n in range(17)} | {n: 43 - n for n in range(17, 27)} | {n: n for n in range(27, 31)}
+    pairs |= {n: 66 - n for n in range(31, 36)} | eyes | mouth
+    return (pairs | {other: one for one, other in pairs.items()})[number]
+
+
+def test_the_eye_on_the_right_is_the_mirror_of_the_left_and_so_is_every_landmark() -> None:
+    order = [int(word) for word in MULTI_PIE_68.split()]
+    for name, vertex in _LANDMARKS.items():
+        other = name.replace("left", "right") if "left" in name else name.replace("right", "left")
+        assert order[mirrored(order.index(vertex))] == _LANDMARKS[other], name
+
+
+@pytest.mark.parametrize("face", [own_face(6000), makehuman_face()], ids=["own", "makehuman"])
+def test_landmarks_of_the_faces_that_ship_are_mirror_images(face: FaceModel) -> None:
+    for name, point in face.landmarks.items():
+        other = name.replace("left", "right") if "left" in name else name.replace("right", "left")
+        image = face.neutral[face.landmarks[other]] * (-1, 1, 1)
+        assert np.linalg.norm(face.neutral[point] - image) < 0.003, name
 
 
 def test_a_missing_file_is_named(kit: Path, tmp_path: Path) -> None:

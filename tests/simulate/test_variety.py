@@ -126,6 +126,15 @@ def test_options_at_their_default_are_not_written_so_that_older_studies_are_know
     [
         ({"face": "other"}, "face 'other' is unknown; known are own, makehuman"),
         ({"face": "makehuman", "face_folder": "kit"}, "give one of them"),
+        (
+            {"face": "makehuman", "n_facets": 24_000},
+            "24000 was asked for, and face 'makehuman', whose facets",
+        ),
+        (
+            {"face_folder": "kit", "n_facets": 24_000},
+            "24000 was asked for, and the face in kit, whose facets",
+        ),
+        ({"release": True, "duration_s": 1.0}, "let go again in takes of 2 s or more"),
         ({"identity_spread": -1.0}, "identity_spread is -1.0"),
         ({"shape_noise_mm": 11.0}, "shape_noise_mm is 11.0"),
         ({"field_noise": 2}, "field_noise is 2"),

@@ -28,7 +28,9 @@ def simulate(
     device: Annotated[
         str | None, typer.Option("--device", help="A phone's name, 'reference', or nothing for what the level says.")
     ] = None,
-    facets: Annotated[int, typer.Option("--facets", help="Facets of the face, 6000 to 60000.")] = 8_000,
+    facets: Annotated[
+        int | None, typer.Option("--facets", help="Facets of the own face, 6000 to 60000; 8000 when not given.")
+    ] = None,
     face: Annotated[str, typer.Option("--face", help="own or makehuman.")] = "own",
     face_folder: Annotated[
         Path | None, typer.Option("--face-folder", help="A folder of ICT-FaceKit or of MakeHuman, for its faces.")
@@ -63,11 +65,13 @@ def simulate(
     """
     from mien.datasets.simulated import simulate_study
     from mien.probe import Chirp, sonicface_probe
-    from mien.simulate.options import SimulationOptions
+    from mien.simulate.options import N_FACETS, SimulationOptions
 
     masks = {"open": ("open",), "mask": ("mask",), "both": ("open", "mask")}.get(mask)
     if masks is None:
         raise typer.BadParameter(f"{mask!r}; choose open, mask or both", param_hint="--mask")
+    if facets is not None and (face_folder is not None or face != "own"):
+        raise typer.BadParameter("this is for the own face; others have their own facets", param_hint="--facets")
     chirp = Chirp(low_hz=band_hz[0], high_hz=band_hz[1])
     options = SimulationOptions(
         n_subjects=subjects,
@@ -80,7 +84,7 @@ def simulate(
         n_neutral_takes=neutral_takes,
         n_microphones=microphones,
         device=device,
-        n_facets=facets,
+        n_facets=N_FACETS if facets is None else facets,
         face=face,
         face_folder=None if face_folder is None else str(face_folder),
         shape_noise_mm=shape_noise_mm,

@@ -59,7 +59,7 @@ _LANDMARKS = {  # of the 68 in the README
     "mouth_left": 6213,
     "mouth_right": 5708,
     "eye_left": 3756,
-    "eye_right": 1537,
+    "eye_right": 1542,
     "brow_left": 4114,
     "brow_right": 1914,
     "ear_left": 3443,

@@ -11,7 +11,7 @@ from mien.errors import StudyError
 from mien.labels import EXPRESSIONS, NEUTRAL
 from mien.probe import Chirp, Probe, probe_to_json
 from mien.simulate.levels import VERSION, Level, level_named
-from mien.simulate.performance import HEADS
+from mien.simulate.performance import HEADS, RELEASE_FROM_S
 from mien.simulate.phones import phone_named
 from mien.simulate.recipes import RECIPES
 from mien.simulate.render import frame_period_s, harmonics, parts_of
@@ -19,6 +19,7 @@ from mien.simulate.scene import MICROPHONES_M, place_named
 
 MASKS = ("open", "mask")
 FACES = ("own", "makehuman")
+N_FACETS = 8000
 _LATER: dict[str, Any] = {
     "face": "own",
     "identity_spread": 1.0,
@@ -51,10 +52,10 @@ class SimulationOptions:
         n_neutral_takes: takes at rest per person and mask, made before the others.
         device: a phone's name, `reference`, or None for what the level states: the reference, or one of the measured
             phones per person.
-        n_facets: about how many triangles the face has, 6000 to 60000; 24000 halve the error of 8000.
-        face: `own`, or `makehuman` for the second face that ships, whose number of facets is its own.
-        face_folder: folder of an ICT-FaceKit, or of MakeHuman's files, whose faces are taken instead; `n_facets` is
-            then the folder's.
+        n_facets: about how many triangles the own face has, 6000 to 60000; 24000 halve the error of 8000. Other faces
+            have their own number, and another than the default is refused beside them.
+        face: `own`, or `makehuman` for the second face that ships.
+        face_folder: folder of an ICT-FaceKit, or of MakeHuman's files, whose faces are taken instead.
         identity_spread: times the standard deviations of the face's identity modes.
         shape_noise_mm: root mean square of a random smooth relief added to each person's face, beyond its modes.
         field_noise: root mean square of how far each action unit of each person departs from the face model's, as a
@@ -91,7 +92,7 @@ class SimulationOptions:
     places: tuple[str, ...] = ("office", "dining-hall", "garden")
     n_neutral_takes: int = 0
     device: str | None = None
-    n_facets: int = 8000
+    n_facets: int = N_FACETS
     face: str = "own"
     face_folder: str | None = None
     identity_spread: float = 1.0
@@ -131,6 +132,17 @@ class SimulationOptions:
             raise StudyError(f"face {self.face!r} is unknown; known are {', '.join(FACES)}")
         if self.face_folder is not None and self.face != FACES[0]:
             raise StudyError(f"face {self.face!r} and a face_folder were both asked for; give one of them")
+        if self.n_facets != N_FACETS and (self.face_folder is not None or self.face != FACES[0]):
+            other = f"face {self.face!r}" if self.face_folder is None else f"the face in {self.face_folder}"
+            raise StudyError(
+                f"n_facets {self.n_facets} was asked for, and {other}, whose facets are what they are: leave n_facets "
+                "out, or take the own face"
+            )
+        if self.release and self.duration_s < RELEASE_FROM_S:
+            raise StudyError(
+                f"release was asked for in takes of {self.duration_s:g} s; an expression is let go again in takes of "
+                f"{RELEASE_FROM_S:g} s or more: lengthen duration_s, or leave release out"
+            )
         _check_between("clock_spread_ppm", self.clock_spread_ppm, 0.0, 1000.0)
         _check_between("input_gain_db", self.input_gain_db, -60.0, 60.0)
         allowed = tuple(word for word in RECIPES if word != NEUTRAL)
