@@ -23,9 +23,10 @@ from mien.evaluation.metrics import (
 )
 from mien.evaluation.report_hearing import heard_by, hearing_words
 from mien.evaluation.report_reading import SCORE, SCORE_WORDS, Reading
-from mien.evaluation.report_words import few_words, never_right, percent
+from mien.evaluation.report_words import few_words, never_right, percent, training_words
 from mien.evaluation.results import case_name
-from mien.evaluation.statistics import EXACT_UP_TO, N_DRAWS, N_FLIPS, paired_tests
+from mien.evaluation.statistics import EXACT_UP_TO, N_DRAWS, N_FLIPS, compare, verdicts
+from mien.evaluation.trainings import tally
 
 
 def compared(reading: Reading) -> str:
@@ -43,7 +44,10 @@ def compared(reading: Reading) -> str:
         svg(figure, "; ".join(f"{c.name} {percent(c.interval.estimate)}" for c in reading.drawn)), caption
     )
     windows = more_html("Scores of single windows", scores_table(reading, "window")) if reading.unit == "take" else ""
-    words = "".join(f"<p>{escape(sentence)}</p>" for sentence in [*few_words(reading), *hearing_words(reading)])
+    words = "".join(
+        f"<p>{escape(sentence)}</p>"
+        for sentence in [*few_words(reading), *training_words(reading), *hearing_words(reading)]
+    )
     beside = [f"<div>{words}</div>"] if words else []
     return grid_html([picture, *beside], "wide") + scores_table(reading, reading.unit) + windows
 
@@ -147,8 +151,8 @@ def tests(reading: Reading) -> str:
     ]
     if not pairs:
         return "<p>One method was scored; there is nothing to compare.</p>"
-    people = pd.DataFrame({case.name: case.per_subject for case in cases})
-    table = paired_tests(people, pairs)
+    tallies = {case.name: tally(case.scored) for case in cases}
+    table = compare(tallies, pairs, trained_alike={case.name: case.method for case in cases})
     smallest = 2 / 2**reading.n_subjects
     ways = "all ways" if reading.n_subjects <= EXACT_UP_TO else f"{N_FLIPS:,} random ways"
     too_few = ": too few to show any difference at 0.05" if smallest > 0.05 else ""
@@ -156,17 +160,24 @@ def tests(reading: Reading) -> str:
         f"<p>Each person's difference between two methods, tested by flipping its sign ({ways}). p is corrected for "
         f"the number of comparisons (Holm). With {reading.n_subjects} people the smallest p there can be is "
         f"{smallest:.2g} before correction{too_few}.</p>"
+        "<p>No difference: the interval holds 0, or the corrected p is 0.05 or more.</p>"
     )
+    words += "".join(f"<p>{escape(sentence)}</p>" for sentence in training_words(reading))
+    bounds = list(zip(table["low"], table["high"], strict=True))
     shown = table.assign(
         pair=table["first"] + " − " + table["second"],
         better=[f"{a} of {b}" for a, b in zip(table["n_better"], table["n_subjects"], strict=True)],
-    )[["pair", "difference", "better", "p", "p_holm"]]
+        between=[f"{100 * low:+.1f} to {100 * high:+.1f}".replace("-", "−") for low, high in bounds],
+        shows=verdicts(table),
+    )[["pair", "difference", "between", "better", "p", "p_holm", "shows"]]
     headers = {
         "pair": "First − second",
         "difference": "Difference",
         "better": "People better with first",
         "p": "p",
         "p_holm": "p (Holm)",
+        "between": "95 %, points",
+        "shows": "Ahead",
     }
     formats = {"difference": lambda value: f"{100 * value:+.1f} points".replace("-", "−"), "p": _p, "p_holm": _p}
     return words + table_html(shown, f"Differences of {reading.unit}s {SCORE_WORDS}.", formats, headers)

@@ -85,6 +85,27 @@ def few_words(reading: Reading) -> list[str]:
     ]
 
 
+def training_words(reading: Reading) -> list[str]:
+    """Return how often what learns by chance was trained, how far that spreads, and what it says of differences."""
+    spreads: dict[int, list[str]] = {}
+    for method in dict.fromkeys(case.method for case in reading.cases):
+        known = (reading.facts.get("trainings") or {}).get(method, {"n": 1, "by_chance": True})
+        here = reading.scores[(reading.scores["method"] == method) & (reading.scores["scored_unit"] == reading.unit)]
+        if known["by_chance"]:
+            deviation = here[f"{SCORE}_deviation"].iloc[0]
+            words = method if deviation != deviation else f"{method} {100 * deviation:.1f}"
+            spreads.setdefault(int(known["n"]), []).append(words)
+    processors = "another processor moves a network as far (0.496 for 0.460, same seed and code)"
+    return [
+        f"{', '.join(names)}: one training: the interval does not hold the spread over trainings or processors; "
+        f"{processors}."
+        if number == 1
+        else f"Means of {number} trainings of every split, whose standard deviation is, in points: {', '.join(names)}; "
+        f"{processors}. Intervals and tests hold it: a smaller difference is none."
+        for number, names in spreads.items()
+    ]
+
+
 def never_right(case: Case) -> list[str]:
     """Return a sentence for the classes that a case never names, and one for those that it names but never rightly."""
     scored = case.scored
