@@ -44,7 +44,7 @@ def test_saving_twice_gives_the_same_bytes(models, method, tmp_path):
 
 def test_rows_of_features_and_columns_of_probabilities(models):
     frame = models[0]["svm"].predict_features(features().of_rows([3, 20]))
-    assert list(frame.columns) == ["row", "start_s", "p_fear", "p_happiness", "p_sadness"]
+    assert list(frame.columns) == ["row", "start_s", "p_fear", "p_happiness", "p_sadness", "foreignness"]
     assert frame["row"].tolist() == [3, 3, 20, 20] and frame["start_s"].tolist() == [0, 0.5, 0, 0.5]
     np.testing.assert_allclose(frame.filter(like="p_").sum(axis=1), 1)
 

@@ -130,7 +130,10 @@ def test_a_pipe_is_recognised_as_it_comes(command):
     expected = LiveSession(recognizer()).feed(STREAM)
     made = command("-", "--csv", input=wav(STREAM))
     rows = made.stdout.splitlines()
-    assert made.exit_code == 0 and rows[0] == "time_s,expression,p_anger,p_fear,p_sadness,p_neutral,confidence,quality"
+    assert (
+        made.exit_code == 0
+        and rows[0] == "time_s,expression,p_anger,p_fear,p_sadness,p_neutral,confidence,foreignness,quality"
+    )
     assert len(rows) == len(expected) + 1
     assert rows[-1].startswith(f"{expected[-1].time_s:.3f},{expected[-1].expression},")
     lines = [json.loads(line) for line in command("-", "--json", input=wav(STREAM)).stdout.splitlines()]
@@ -162,7 +165,7 @@ def test_a_folder_of_rows_is_recognised_file_by_file(command, tmp_path):
 def test_what_is_too_short_says_so_under_the_header(command):
     made = command("-", "--csv", input=wav(STREAM[:, :48_000]))
     assert made.exit_code == 0 and made.stdout.splitlines() == [
-        "time_s,expression,p_anger,p_fear,p_sadness,p_neutral,confidence,quality"
+        "time_s,expression,p_anger,p_fear,p_sadness,p_neutral,confidence,foreignness,quality"
     ]
 
 
