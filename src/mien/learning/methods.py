@@ -45,6 +45,12 @@ class Method:
     by_chance: bool = True
 
 
+DECIDING = FacerShape(attention_place="before", attention_norm="units", attention_batch_norm=True)
+"""The reading of FacER's Eq. 8 under which attention decides answers (`docs/methods.md`).
+
+`FacerShape`'s own defaults stay as they were: a folder of a model from before these options says nothing of them.
+"""
+
 PROFILE = RangeProfile(neutral="take")
 """Complex profiles over 1 s against the person's neutral face."""
 
@@ -53,7 +59,7 @@ METHODS: dict[str, Method] = {
     "facer": Method(
         "ResNet-18 with external attention and contrastive adaptation (FacER)",
         FacerClassifier,
-        FacerOptions(),
+        FacerOptions(network=ResidualOptions(shape=DECIDING)),
         Spectrogram(),
         adapts=True,
     ),

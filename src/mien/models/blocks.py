@@ -46,7 +46,7 @@ class ExternalAttention(nn.Module):
     is added to F, the residual of [36].
 
     S shares that begin nearly even make what is added small beside F, and training leaves it so (`docs/methods.md`).
-    `batch_norm` brings it to F's own scale first, as the code that the authors of [36] published does.
+    `batch_norm` brings it to F's own scale first; FacER's text has no such step.
 
     Args:
         n_features: d, features of each element.
