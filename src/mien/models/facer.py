@@ -4,9 +4,10 @@ G. Wang, Q. Yan, S. Patrarungrong, J. Wang, H. Zeng, FacER: Contrastive attentio
 smartphone earpiece speaker, IEEE INFOCOM 2023.
 
 The paper leaves open where attention stands and how wide things are. Here: before the last stage or after it or after
-every one (`mien.learning.methods` chooses), then the mean over all elements is the representation g(x); h is linear (Eq. 6); the projection of Eq. 3 is
-linear, to 128 features of unit length (its reference [32]). With a spectrogram of 41 x 60 the last feature map is
-2 x 2: Eq. 8 then attends over N = 4 elements. Before the last stage, or with a last stage of stride 1, it is 3 x 4.
+every one (`mien.learning.methods` chooses), then the mean over all elements is the representation g(x); h is linear
+(Eq. 6); the projection of Eq. 3 is linear, to 128 features of unit length (its reference [32]). With a spectrogram of
+41 x 60 the last feature map is 2 x 2: Eq. 8 then attends over N = 4 elements. Before the last stage, or with a last
+stage of stride 1, it is 3 x 4.
 """
 
 from dataclasses import dataclass
