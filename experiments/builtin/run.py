@@ -205,6 +205,16 @@ def fitted(parts: list[Heard], folder: Path) -> Recognizer:
     return recognizer
 
 
+def calibrated(recognizer: Recognizer, trained: list[Heard], calibrating: list[Heard]) -> Recognizer:
+    """Return the recognizer as sure as it is right on the validation subjects and on faces beyond those trained on."""
+    features, table = joined([*trained, *calibrating], tuple(HEARING))
+    held = np.concatenate(
+        [is_validation(part) for part in trained] + [np.full(len(part.table), True) for part in calibrating]
+    )
+    rows = np.flatnonzero(held & (table["expression"] != NEUTRAL).to_numpy())
+    return recognizer.calibrate_confidence(features, table["expression"].to_numpy(object), rows)
+
+
 def scores(recognizer: Recognizer, folder: Path, parts: dict[tuple[str, str], Heard]) -> pd.DataFrame:
     """Return predictions over takes of the subjects scored: without labels, and with few labelled takes of each."""
     path = folder / "predictions.csv"
@@ -263,11 +273,11 @@ def scores_told(table: pd.DataFrame) -> str:
     """Return what the model card says of the scores."""
     own = SCORED["own"]
     return (
-        f"Simulated, levels version 2, training seed {SEED}. Scored: {own.n_subjects} simulated subjects of each level and "
-        f"family who were not trained on, {own.n_takes} takes of 1 s of each expression; the family `own, far` was neither "
-        f"trained on nor calibrated with. Chance is {1 / len(EXPRESSIONS):.3f}. Another training seed or processor moves "
-        "these figures by a few points. On real faces nothing was measured. How it does on streams of sound: "
-        "`experiments/live/results`.\n\n" + as_markdown(table)
+        f"Simulated, levels version 2, training seed {SEED}. Scored: {own.n_subjects} simulated subjects of each level "
+        f"and family who were not trained on, {own.n_takes} takes of 1 s of each expression; the family `own, far` was "
+        f"neither trained on nor calibrated with. Chance is {1 / len(EXPRESSIONS):.3f}. Another training seed or "
+        "processor moves these figures by a few points. On real faces nothing was measured. How it does on streams of "
+        "sound: `experiments/live/results`.\n\n" + as_markdown(table)
     )
 
 
