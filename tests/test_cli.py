@@ -324,7 +324,7 @@ def interrupted(words: list[str], cwd: Path, when: Callable[[], bool]) -> tuple[
         for _ in range(4):
             started.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
-                started.wait(timeout=4)
+                started.wait(timeout=20)  # a busy machine takes seconds to leave
                 break
         _, said = started.communicate(timeout=60)
     return started.returncode, said

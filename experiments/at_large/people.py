@@ -93,7 +93,7 @@ def _block(
     (one,), _ = heard_features(kept, [front_end], people=[0], probe=probe, progress=False)
     with np.load(path, allow_pickle=False) as arrays:
         kept = {name: arrays[name] for name in ("values", "row", "start_s")}
-        return replace(one, broken=np.zeros(0, dtype=bool), **kept), table
+        return replace(one, broken=np.zeros(0, dtype=bool), weakest_db=np.zeros(0), **kept), table
 
 
 def _write(features: Features, path: Path) -> None:

@@ -120,10 +120,12 @@ SCORED = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heard:
-    """Features of subjects by each of `HEARING`, and the table of their takes."""
+    """Features of subjects by each of `HEARING`, the table of their takes, and the weakest part of the probe's band in
+    the takes of the first of them."""
 
     features: dict[str, Features]
     table: pd.DataFrame
+    weakest_band_db: float
 
     @property
     def shown(self) -> np.ndarray:
@@ -150,10 +152,15 @@ def heard(name: str, family: Family, level: str, work: Path, n_jobs: int) -> Hea
     first, _ = heard_features(kept, list(HEARING.values()), people=[0], progress=False)
     with np.load(path, allow_pickle=False) as arrays:
         features = {
-            key: replace(one, broken=np.zeros(0, dtype=bool), **{name: arrays[f"{key}.{name}"] for name in _KEPT})
+            key: replace(
+                one,
+                broken=np.zeros(0, dtype=bool),
+                weakest_db=np.zeros(0),
+                **{name: arrays[f"{key}.{name}"] for name in _KEPT},
+            )
             for key, one in zip(HEARING, first, strict=True)
         }
-    return Heard(features, table)
+    return Heard(features, table, min(float(one.weakest_db.min()) for one in first))
 
 
 def _write(features: dict[str, Features], path: Path) -> None:
@@ -199,6 +206,7 @@ def fitted(parts: list[Heard], folder: Path) -> Recognizer:
             run=Run(folder / "checkpoints", resume=True, progress=True),
         )  # fmt: skip
     told = {"study": "simulated, levels version 2: experiments/builtin", "simulated": True, "hears_clips": True}
+    told |= {"weakest_band_db": round(min(part.weakest_band_db for part in parts), 1)}
     recognizer.training = recognizer.training.model_copy(update=told)
     recognizer.save(folder)
     write_json(folder / "fit.json", {"cpu_s": time.process_time() - started, "options": OPTIONS})
