@@ -206,7 +206,6 @@ def fitted(parts: list[Heard], folder: Path) -> Recognizer:
             run=Run(folder / "checkpoints", resume=True, progress=True),
         )  # fmt: skip
     told = {"study": "simulated, levels version 2: experiments/builtin", "simulated": True, "hears_clips": True}
-    told |= {"weakest_band_db": round(min(part.weakest_band_db for part in parts), 1)}
     recognizer.training = recognizer.training.model_copy(update=told)
     recognizer.save(folder)
     write_json(folder / "fit.json", {"cpu_s": time.process_time() - started, "options": OPTIONS})
@@ -306,6 +305,8 @@ def main() -> None:
     trained, calibrating, tested = parts(FAMILIES), parts(CALIBRATING), parts(SCORED)
     folder = chosen.work / "model"
     recognizer = calibrated(fitted(list(trained.values()), folder), list(trained.values()), list(calibrating.values()))
+    weakest_band_db = round(min(part.weakest_band_db for part in trained.values()), 1)
+    recognizer.training = recognizer.training.model_copy(update={"weakest_band_db": weakest_band_db})
     table = summarised(scores(recognizer, chosen.work, tested))
     write_table(chosen.out / "summary.csv", table)
     write_text(chosen.out / "table.md", as_markdown(table))
