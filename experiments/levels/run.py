@@ -72,16 +72,16 @@ def probe_of(name: str) -> Probe:
 
 
 class Heard:
-    """The features of one simulation for every method, and the table of its takes; each probe sounds once."""
+    """The features of one simulation for some methods, and the table of its takes; each probe sounds once."""
 
-    def __init__(self, options: SimulationOptions, work: Path, n_jobs: int) -> None:
+    def __init__(self, options: SimulationOptions, methods: list[str], work: Path, n_jobs: int) -> None:
         changed = "-".join(word for word in (options.head, "frozen" * options.frozen_face) if word)
         kept = keep_channels(
             work / f"{options.level}-v{options.levels_version}-{options.seed}-{changed}", options, n_jobs=n_jobs
         )
         self.features: dict[str, Features] = {}
-        for probe in {probe_of(name) for name in METHODS}:
-            names = [name for name in METHODS if probe_of(name) == probe]
+        for probe in {probe_of(name) for name in methods}:
+            names = [name for name in methods if probe_of(name) == probe]
             made, self.table = heard_features(kept, [METHODS[name][1] for name in names], probe=probe, n_jobs=n_jobs)
             self.features |= dict(zip(names, made, strict=True))
 
@@ -89,6 +89,11 @@ class Heard:
     def shown(self) -> np.ndarray:
         """Return rows of takes that show an expression."""
         return np.flatnonzero(self.table["expression"] != NEUTRAL)
+
+
+def used(name: str, seeds: list[int]) -> list[int]:
+    """Return the training seeds of a method: one where nothing is drawn."""
+    return seeds[:1] if METHODS[name][0] in DETERMINISTIC else seeds
 
 
 def fitted(name: str, trained: Heard, seed: int) -> Recognizer:
@@ -132,16 +137,19 @@ def rows(
         for name in names
         for seed in seeds
     }
-    if any(not each.exists() for each in path.values()):
+    wanting = [name for name in names if any(not path[name, seed].exists() for seed in used(name, seeds))]
+    if wanting:
         base = SimulationOptions(level=level, levels_version=version, **TRAINED)
-        trained = Heard(base, work, n_jobs)
+        trained = Heard(base, wanting, work, n_jobs)
         wanted = ABLATIONS if level in ABLATED else {"as simulated": {}}
         tested = {
-            words: Heard(SimulationOptions(level=level, levels_version=version, **SCORED, **change), work, n_jobs)
+            words: Heard(
+                SimulationOptions(level=level, levels_version=version, **SCORED, **change), wanting, work, n_jobs
+            )
             for words, change in wanted.items()
         }
     for (name, seed), each in path.items():
-        if METHODS[name][0] in DETERMINISTIC and seed != seeds[0]:
+        if seed not in used(name, seeds):
             continue
         if not each.exists():
             recognizer = fitted(name, trained, seed)
