@@ -86,7 +86,7 @@ def test_rest_is_neutral_and_a_look_is_not():
     for moment_s in (1.5, 4.5, 7.5):
         assert found[moment_s].expression == NEUTRAL and found[moment_s].confidence > 0.9
     for moment_s in (2.8, 3.2, 5.8, 6.2):
-        assert found[moment_s].probabilities[NEUTRAL] < 0.1
+        assert found[moment_s].probabilities[NEUTRAL] < 0.2
 
 
 def test_what_is_not_sure_enough_is_unsure():
