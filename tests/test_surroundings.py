@@ -147,7 +147,7 @@ def test_what_is_lost_in_flushing_is_an_error(code, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("code", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, None)])
 def test_a_disk_that_fills_where_nobody_expects_it_is_one_line(code, words, monkeypatch, capfd):
-    def app():
+    def app(**_):
         raise OSError(code, os.strerror(code), "/cache/x")
 
     monkeypatch.setattr(cli, "app", app)

@@ -78,7 +78,7 @@ def _features_of(take: Take, neutral: Take | NeutralProfile | None, front_end: F
     try:
         with one_thread():
             face = neutral.recording() if isinstance(neutral, Take) else neutral
-            recording = filled(take.recording(), float(getattr(front_end, "window_s", 0.0)))
+            recording = filled(take.recording(), float(getattr(front_end, "window_s", None) or 0.0))
             features = front_end.features(recording, face)
     except MienError as error:
         raise StudyError(f"{take.name}: {error} (--skip-bad leaves such takes out and names them)") from error

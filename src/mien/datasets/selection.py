@@ -48,7 +48,7 @@ def _problem_of(take: Take, front_ends: tuple[FrontEnd, ...]) -> str | None:
     try:
         recording = take.recording()
         for front_end in front_ends:
-            heard = filled(recording, float(getattr(front_end, "window_s", 0.0)))
+            heard = filled(recording, float(getattr(front_end, "window_s", None) or 0.0))
             # Against itself where a clip is needed: whether there is one is another question.
             clip = heard if getattr(front_end, "neutral", None) == "clip" else None
             with one_thread():

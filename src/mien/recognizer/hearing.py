@@ -61,7 +61,7 @@ def fitting(
             f"the recording has {recording.n_channels} channels; this model was trained on {n_microphones}: choose or "
             "mix its channels"
         )
-    window_s = float(getattr(front_end, "window_s", 0.0))
+    window_s = float(getattr(front_end, "window_s", None) or 0.0)
     if recording.duration_s < window_s - probe.period_s / 2:
         raise RecordingError(
             f"the recording lasts {recording.duration_s:.3g} s; this model listens to windows of {window_s:g} s: "
