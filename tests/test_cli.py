@@ -171,6 +171,17 @@ def test_example_of_evaluate(mien, study):
     assert "simulated" in Path("results/report.html").read_text().lower()[:2000]
 
 
+def test_trainings_are_asked_for_and_shown(mien, study):
+    """Networks are trained as often as asked, svm once; the table on the terminal has the column."""
+    options = ("--protocol", "subjects:2/1/1", "--trainings", "2", "--adaptations", "none", "--option", "mien.epochs=1")
+    code, out, _ = mien("evaluate", "mien", "svm", "study", *options, "--out", "trained-twice")
+    assert code == 0
+    header, *rows = [line.split() for line in out.splitlines()]
+    shown = {(row[0], row[2]): row[header.index("n_trainings")] for row in rows}
+    assert shown[("mien", "take")] == "2" and shown[("svm", "take")] == "1"
+    assert "--trainings 2 " in Path("trained-twice/report.html").read_text()
+
+
 def test_example_of_probe(mien, folder):
     time_s = np.arange(4 * 48_000) / 48_000
     sweep = 0.25 * np.sin(2 * np.pi * 3_000 * time_s**2)
@@ -295,6 +306,8 @@ def test_a_study_with_a_missing_file_is_named(mien, study):
         (("evaluate", "svm", "study", "--protocol", "guess", "--out", "never"), 1),
         (("evaluate", "svm", "study", "--seeds", "one", "--out", "never"), 2),
         (("evaluate", "svm", "--out", "never"), 2),
+        (("evaluate", "svm", "study", "--trainings", "0", "--out", "never"), 2),
+        (("evaluate", "svm", "study", "--trainings", "101", "--out", "never"), 1),
         (("evaluate", "svm", "study", "--front-end", "nose", "--out", "never"), 1),
         (("evaluate", "svm", "study", "--option", "mien.epochs=2", "--out", "never"), 2),
         (("train", "svm", "study", "--out", "study/takes.tsv"), 1),

@@ -93,7 +93,7 @@ def show_scores(results: Any, as_json: bool) -> None:
         return
     between = [f"{row.accuracy_low:.2f}-{row.accuracy_high:.2f}" for row in scores.itertuples()]
     shown = scores[["method", "adaptation", "scored_unit", "accuracy"]].assign(interval=between)
-    shown = shown.join(scores[["macro_f1", "ece", "n_subjects", "n_scored"]])
+    shown = shown.join(scores[["macro_f1", "ece", "n_subjects", "n_trainings", "n_scored"]])
     show(shown.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
 
 

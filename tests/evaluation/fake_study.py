@@ -107,6 +107,20 @@ class Nearest:
         return frame.assign(row=features.row, start_s=features.start_s)
 
 
+@dataclass(frozen=True)
+class Chancy(Nearest):
+    """The same; what it learns hangs on its seed too."""
+
+    by_chance: ClassVar[bool] = True
+    luck: float = 1.0
+
+    def fit_features(self, features, labels, subjects, train_rows, validation_rows) -> "Chancy":
+        fitted = super().fit_features(features, labels, subjects, train_rows, validation_rows)
+        rng = np.random.default_rng(self.seed)
+        moved = {name: mean + self.luck * rng.normal(size=mean.shape) for name, mean in fitted.means.items()}
+        return replace(fitted, means=moved)
+
+
 class AdaptiveNearest(Nearest):
     """The same; adapting moves the mean of what it is shown to where training's was."""
 

@@ -9,10 +9,11 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from fake_study import AdaptiveNearest, FakeFrontEnd, FakeStudy, Nearest, fake_features, fake_table
+from fake_study import AdaptiveNearest, Chancy, FakeFrontEnd, FakeStudy, Nearest, fake_features, fake_table
 
 from mien.errors import SplitError, StudyError, WorkerLost
 from mien.evaluation.benchmark import evaluate
+from mien.evaluation.plan import MOST_TRAININGS, Plan, training_seed
 from mien.evaluation.results import PREDICTION_COLUMNS, RESULT_COLUMNS, read_results, summary
 from mien.splits import make_splits
 
@@ -156,6 +157,73 @@ def test_an_interrupted_run_goes_on_and_gives_the_same(tmp_path):
     resumed = evaluate(STUDY, {"nearest": Nearest}, "mixed", **options, out=tmp_path, resume=True)
     pd.testing.assert_frame_equal(resumed.predictions, whole.predictions)
     assert not (tmp_path / "partial").exists()
+
+
+CHANCY = {"chancy": Chancy, "nearest": Nearest}
+OF_CHANCY = {"features": dict.fromkeys(CHANCY, FEATURES), "n_folds": 3, "progress": False}
+
+
+def test_what_learns_by_chance_is_trained_several_times_on_every_split():
+    found = evaluate(STUDY, CHANCY, "leave-out:subject", **OF_CHANCY)
+    counts = found.timings.groupby("method")["training"].value_counts().to_dict()
+    assert counts == {("chancy", 0): 6, ("chancy", 1): 6, ("chancy", 2): 6, ("nearest", 0): 6}  # fit and none
+    assert found.facts["trainings"] == {
+        "chancy": {"n": 3, "by_chance": True},
+        "nearest": {"n": 1, "by_chance": False},
+    }
+    keys = ["method", "training", "fold", "row", "start_s", "scored_unit"]
+    assert not found.predictions.duplicated(keys).any()
+    assert set(found.predictions["training"]) == set(found.results["training"]) == {0, 1, 2}
+    chancy = found.predictions[found.predictions["method"] == "chancy"]
+    by_training = [part["p_fear"].to_numpy() for _, part in chancy.groupby("training")]
+    assert not np.allclose(by_training[0], by_training[1]) and not np.allclose(by_training[1], by_training[2])
+    table = found.summary().set_index(["method", "scored_unit"])
+    assert table["n_trainings"].unstack()["take"].to_dict() == {"chancy": 3, "nearest": 1}
+    assert table.loc[("chancy", "take"), "n_scored"] == len(TABLE)
+
+
+def test_the_first_training_is_what_one_training_gives():
+    three, one = (evaluate(STUDY, CHANCY, "leave-out:subject", **OF_CHANCY, n_trainings=n) for n in (3, 1))
+    first = three.predictions[three.predictions["training"] == 0].reset_index(drop=True)
+    pd.testing.assert_frame_equal(first, one.predictions)
+
+
+class InterruptedChancy(Chancy):
+    """Stops at the fifth fit: in the second training of the second fold."""
+
+    left = 4
+
+    def fit_features(self, *arguments):
+        if type(self).left == 0:
+            raise KeyboardInterrupt
+        type(self).left -= 1
+        return super().fit_features(*arguments)
+
+
+def test_several_trainings_interrupted_go_on_and_give_the_same(tmp_path):
+    whole = evaluate(STUDY, CHANCY, "leave-out:subject", **OF_CHANCY)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(STUDY, CHANCY | {"chancy": InterruptedChancy}, "leave-out:subject", **OF_CHANCY, out=tmp_path)
+    assert len(list((tmp_path / "partial").glob("job-*.csv"))) == 4
+    with pytest.raises(StudyError, match="other n_trainings"):
+        evaluate(STUDY, CHANCY, "leave-out:subject", **OF_CHANCY, n_trainings=2, out=tmp_path, resume=True)
+    resumed = evaluate(STUDY, CHANCY, "leave-out:subject", **OF_CHANCY, out=tmp_path, resume=True)
+    pd.testing.assert_frame_equal(resumed.predictions, whole.predictions)
+    pd.testing.assert_frame_equal(resumed.results, whole.results)
+
+
+@pytest.mark.parametrize("number", [0, -1, MOST_TRAININGS + 1])
+def test_trainings_out_of_bounds_are_refused(number):
+    with pytest.raises(SplitError, match=f"{number} trainings of every split were asked for; 1 to {MOST_TRAININGS} "):
+        Plan("mixed", n_trainings=number)
+
+
+def test_few_splits_get_more_trainings():
+    plan = Plan("mixed")
+    assert [plan.trainings(n_splits, True) for n_splits in (1, 2, 3, 15)] == [5, 5, 3, 3]
+    assert plan.trainings(1, False) == 1 and Plan("mixed", n_trainings=2).trainings(1, True) == 2
+    seeds = [training_seed(seed, training) for seed in (0, 1) for training in range(4)]
+    assert len(set(seeds)) == 8 and seeds[0] == 0 and seeds[4] == 1
 
 
 class Killed(Nearest):

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from fake_study import AdaptiveNearest, FakeStudy, Nearest, fake_features, fake_table
+from fake_study import AdaptiveNearest, Chancy, FakeStudy, Nearest, fake_features, fake_table
 
 from mien.datasets.simulated import simulate_study
 from mien.datasets.study import load_study
@@ -66,7 +66,7 @@ class Page(HTMLParser):
 def results_of(protocol="leave-out:subject", origin="simulated", methods=None, table=TABLE, **options):
     study = FakeStudy(table, origin=origin, generator={"level": {"name": "medium"}, "seed": 7})
     methods = methods or {"nearest": Nearest}
-    features = dict.fromkeys(methods, FEATURES)
+    features = dict.fromkeys(methods, options.pop("features", FEATURES))
     return evaluate(study, methods, protocol, n_folds=5, features=features, progress=False, **options)
 
 
@@ -140,7 +140,8 @@ def test_the_headline_is_the_figure_in_the_table(page):
 def test_few_people_and_one_seed_are_said_where_the_figures_are(page, tmp_path):
     assert page.text.count("With only 5 people the interval is too narrow") == 2
     assert "if other people had been drawn" not in page.text
-    assert "(one seed; another seed moves such figures by several points)" in page.text
+    assert "(one seed: people were dealt to folds in one way)" in page.text
+    assert "people were dealt to folds in one way." in page.text
     table = fake_table(8, 1)
     results = evaluate(
         FakeStudy(table),
@@ -152,7 +153,64 @@ def test_few_people_and_one_seed_are_said_where_the_figures_are(page, tmp_path):
         progress=False,
     )
     more = Page(write_report(results, None, tmp_path).read_text(encoding="utf-8")).text
-    assert "too narrow" not in more and "if other people had been drawn" in more and "another seed moves" not in more
+    assert "too narrow" not in more and "if other people had been drawn" in more and "dealt to folds" not in more
+
+
+def poor(seed):
+    return Chancy(seed=seed, luck=30.0)
+
+
+@pytest.fixture(scope="module")
+def chancy(tmp_path_factory):
+    """Return the page of two methods that differ by their trainings alone and of a poor one, and its results."""
+    table = fake_table(8, 2)
+    methods = {"chancy": Chancy, "twin": lambda seed: Chancy(seed=seed + 1000), "poor": poor}
+    results = results_of(table=table, methods=methods, features=fake_features(table, noise=0.3))
+    out = tmp_path_factory.mktemp("chancy")
+    return Page(write_report(results, None, out).read_text(encoding="utf-8")).text, results
+
+
+def test_how_often_was_trained_and_how_far_that_spreads_is_said(chancy):
+    text, results = chancy
+    deviation = results.summary().query("scored_unit == 'take'").set_index("method")["balanced_accuracy_deviation"]
+    spread = ", ".join(f"{name} {100 * deviation[name]:.1f}" for name in ("chancy", "twin", "poor"))
+    said = f"Means of 3 trainings of every split, whose standard deviation is, in points: {spread};"
+    assert text.count(said) == 2  # beside the scores and above the tests
+    assert "if other people and trainings had been drawn" in text
+    assert "95 % interval over subjects and trainings" in text and "macro-F1 over subjects and trainings" in text
+    assert "another moves such figures" not in text and "chance in training matters" not in text
+    assert "--seeds 0 --trainings 3 --adaptations" in text
+
+
+def test_one_training_is_said_where_the_figures_are(tmp_path):
+    results = results_of(methods={"chancy": Chancy, "nearest": Nearest}, n_trainings=1)
+    text = Page(write_report(results, None, tmp_path).read_text(encoding="utf-8")).text
+    assert "chancy: one training: the interval does not hold the spread over trainings" in text
+    assert "How much chance in training matters: one training of every split" in text
+    assert "--trainings 1 " in text
+    del results.facts["trainings"]  # as of results that are older
+    assert "chancy, nearest: one training" in Page(write_report(results, None, tmp_path).read_text("utf-8")).text
+
+
+def test_the_best_of_the_others_is_judged_by_a_test(chancy, tmp_path):
+    text, results = chancy
+    table = results.summary().query("scored_unit == 'take'").set_index("method")["balanced_accuracy"]
+    assert table["poor"] < table["twin"] != table["chancy"]
+    assert re.search(r"best of the other methods is twin with \d+\s% ?: no difference is shown \(", text)
+    turned = results_of(
+        table=fake_table(8, 2),
+        methods={"poor": poor, "nearest": Nearest},
+        features=fake_features(fake_table(8, 2), noise=0.3),
+    )
+    text = Page(write_report(turned, None, tmp_path).read_text(encoding="utf-8")).text
+    said = re.search(r"nearest with \d+\s% ?: nearest is ahead \(\+(\d+) to \+(\d+) points against poor\)", text)
+    assert 0 < int(said.group(1)) <= int(said.group(2))
+
+
+def test_a_difference_below_the_spread_of_trainings_is_called_none(chancy):
+    text, _ = chancy
+    rows = re.findall(r"((?:chancy|twin) − \w+) .{5,80}? (no difference|chancy|twin|poor)\b", text)
+    assert dict(rows) == {"chancy − twin": "no difference", "chancy − poor": "chancy", "twin − poor": "twin"}
 
 
 def test_classes_that_are_never_right_are_said(tmp_path):

@@ -189,9 +189,11 @@ def again(reading: Reading) -> str:
         lines.append(_simulate_line(options))
     if not lines or not reading.command:
         names = " ".join(shlex.quote(name) for name in plan["methods"])
+        trainings = "" if reading.n_trainings is None else f" --trainings {reading.n_trainings}"
         lines.append(
             f"mien evaluate {names} STUDY --protocol {shlex.quote(plan['protocol'])} --folds {plan['n_folds']} "
-            f"--seeds {','.join(map(str, plan['seeds']))} --adaptations {','.join(plan['adaptations'])} --out RESULTS"
+            f"--seeds {','.join(map(str, plan['seeds']))}{trainings} --adaptations {','.join(plan['adaptations'])} "
+            "--out RESULTS"
         )
     chosen = {
         f"{method}, {words}": _plain(values[what])

@@ -22,7 +22,7 @@ class Case:
 
     Args:
         scored: its predictions.
-        interval: of the score that the report is about, over people.
+        interval: of the score that the report is about, over subjects and trainings.
         per_subject: that score of each person.
     """
 
@@ -102,6 +102,20 @@ class Reading:
     @property
     def n_subjects(self) -> int:
         return int(self.cases[0].scored["subject"].nunique())
+
+    def trainings(self, method: str) -> tuple[int, bool]:
+        """Return how often a method was trained on every split, and whether chance has a part in that.
+
+        Results that say nothing of trainings had one.
+        """
+        known = (self.facts.get("trainings") or {}).get(method, {"n": 1, "by_chance": True})
+        return int(known["n"]), bool(known["by_chance"])
+
+    @property
+    def n_trainings(self) -> int | None:
+        """Return how often what learns by chance was trained on every split; None where nothing does."""
+        counts = [self.trainings(method) for method in dict.fromkeys(case.method for case in self.cases)]
+        return max((number for number, by_chance in counts if by_chance), default=None)
 
     def level(self) -> str | None:
         """Return the difficulty at which the study was simulated, and of which version of the levels it is."""

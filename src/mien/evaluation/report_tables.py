@@ -37,8 +37,8 @@ def compared(reading: Reading) -> str:
     lines = {name: scores[SCORE] for name, scores in reading.floors.items() if name == "chance"}
     figure = comparison_figure(estimates, people, lines, f"{reading.unit}s {SCORE_WORDS}")
     caption = (
-        f"{reading.unit.capitalize()}s {SCORE_WORDS}. Large mark: all people together; bar: 95 % interval when people "
-        f"are drawn anew ({N_DRAWS:,} draws); small dots: each person. {reading.origin_words()}"
+        f"{reading.unit.capitalize()}s {SCORE_WORDS}. Large mark: all subjects together; bar: 95 % interval over "
+        f"subjects and trainings ({N_DRAWS:,} draws); small dots: each subject. {reading.origin_words()}"
     )
     picture = figure_html(
         svg(figure, "; ".join(f"{c.name} {percent(c.interval.estimate)}" for c in reading.drawn)), caption
@@ -70,7 +70,7 @@ def scores_table(reading: Reading, unit: str) -> str:
     formats = dict.fromkeys([*list(names)[1:], "ece"], _three)
     caption = (
         f"Scores of {unit}s. Balanced: mean recall over classes; precision, F1 and AP (average precision) likewise. "
-        "95 %: interval of macro-F1 over people."
+        "All are means over trainings. 95 %: interval of macro-F1 over subjects and trainings."
     )
     headers = names | {"between": "95 %", "ece": "ECE", "hears": "Hears"}
     return table_html(shown, caption, formats, headers, prose=("hears",))
@@ -86,7 +86,7 @@ def takes_needed(reading: Reading) -> str:
     alt = "; ".join(f"{case.name} {percent(case.interval.estimate)}" for case in numbered)
     caption = (
         f"{reading.unit.capitalize()}s {SCORE_WORDS}, over takes of the person that were learnt from before; at 0 "
-        "labelled takes, from a neutral clip alone. Bars: 95 % intervals over people. "
+        "labelled takes, from a neutral clip alone. Bars: 95 % intervals over subjects and trainings. "
         f"{reading.origin_words()}"
     )
     return grid_html([figure_html(svg(picture, alt), caption)], "wide")

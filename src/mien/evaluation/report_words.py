@@ -8,15 +8,14 @@ from mien.datasets.study import Study
 from mien.evaluation.adaptation import adaptation_named
 from mien.evaluation.metrics import classes_of
 from mien.evaluation.report_reading import SCORE, Case, Reading, takes_words
-from mien.evaluation.statistics import Interval
+from mien.evaluation.statistics import NO_DIFFERENCE, Interval, compare, verdicts
+from mien.evaluation.trainings import tally
 
 FULL_WIDTH = 64
 """Filters of the first stage of ResNet-18 (He et al., 2016)."""
 
 FEW_PEOPLE = 8
 """With fewer, a bootstrap over people gives intervals that are plainly too narrow."""
-
-ONE_SEED = "one seed; another seed moves such figures by several points"
 
 _SHARES = {0.75: "three quarters of", 0.5: "half", 0.25: "a quarter of", 0.125: "an eighth of"}
 
@@ -54,22 +53,49 @@ def lead(reading: Reading) -> str:
     sentences = [
         f"Given {n_scored:,} {reading.unit}s of {people_words(reading.n_subjects)}{unheard}, "
         f"<strong>{escape(plain.method)}</strong> named <strong>{percent(plain.interval.estimate)}</strong> right "
-        f"({between(plain.interval)}{'' if few_words(reading) else ' if other people had been drawn'}). Guessing "
+        f"({between(plain.interval)}{'' if few_words(reading) else _if_drawn(reading, plain.method)}). Guessing "
         f"names {percent(reading.floors['chance'][SCORE])} right.",
         *few_words(reading),
     ]
     words = [f"{percent(case.interval.estimate)} right {reading.how(case.adaptation)}" for case in first[1:]]
     if words:
-        doubt = "" if len(reading.plan["seeds"]) > 1 else f" ({ONE_SEED})"
-        sentences.append(f"It named {', and '.join(words)}{doubt}.")
+        sentences.append(f"It named {', and '.join(words)}{_one_seed(reading, plain.method)}.")
     others = [case for case in reading.cases if case.method != plain.method and not case.labelled]
-    if others:
-        best = max(others, key=lambda case: case.interval.estimate)
-        sentences.append(
-            f"The best of the other methods is <strong>{escape(best.name)}</strong> with "
-            f"<strong>{percent(best.interval.estimate)}</strong>."
-        )
-    return "".join(f"<p>{sentence}</p>" for sentence in sentences)
+    return "".join(f"<p>{sentence}</p>" for sentence in [*sentences, *_best_other(plain, others)])
+
+
+def _if_drawn(reading: Reading, method: str) -> str:
+    return f" if other people{' and trainings' if reading.trainings(method)[0] > 1 else ''} had been drawn"
+
+
+def _one_seed(reading: Reading, method: str) -> str:
+    """Return in brackets what one seed leaves to chance, or nothing where there were several."""
+    if len(reading.plan["seeds"]) > 1:
+        return ""
+    number, by_chance = reading.trainings(method)
+    if by_chance and number == 1:
+        return " (one seed, one training; another moves such figures by several points)"
+    return " (one seed: people were dealt to folds in one way)"
+
+
+def _best_other(plain: Case, others: Sequence[Case]) -> list[str]:
+    """Return a sentence on the best of the other methods, and whether it differs from the first; none without others.
+
+    The best is picked by its score, so its p is corrected for all that it was picked from.
+    """
+    if not others:
+        return []
+    best = max(others, key=lambda case: case.interval.estimate)
+    names = {case.name: tally(case.scored) for case in (plain, *others)}
+    table = compare(names, [(case.name, plain.name) for case in others])
+    place = [case.name for case in others].index(best.name)
+    row, verdict = table.iloc[place], verdicts(table)[place]
+    bounds = f"{100 * row['low']:+.0f} to {100 * row['high']:+.0f} points".replace("-", "\u2212")
+    who = "no difference is shown" if verdict == NO_DIFFERENCE else f"{escape(verdict)} is ahead"
+    return [
+        f"The best of the other methods is <strong>{escape(best.name)}</strong> with "
+        f"<strong>{percent(best.interval.estimate)}</strong>: {who} ({bounds} against {escape(plain.name)})."
+    ]
 
 
 def few_words(reading: Reading) -> list[str]:
@@ -89,12 +115,12 @@ def training_words(reading: Reading) -> list[str]:
     """Return how often what learns by chance was trained, how far that spreads, and what it says of differences."""
     spreads: dict[int, list[str]] = {}
     for method in dict.fromkeys(case.method for case in reading.cases):
-        known = (reading.facts.get("trainings") or {}).get(method, {"n": 1, "by_chance": True})
+        number, by_chance = reading.trainings(method)
         here = reading.scores[(reading.scores["method"] == method) & (reading.scores["scored_unit"] == reading.unit)]
-        if known["by_chance"]:
+        if by_chance:
             deviation = here[f"{SCORE}_deviation"].iloc[0]
             words = method if deviation != deviation else f"{method} {100 * deviation:.1f}"
-            spreads.setdefault(int(known["n"]), []).append(words)
+            spreads.setdefault(number, []).append(words)
     processors = "another processor moves a network as far (0.496 for 0.460, same seed and code)"
     return [
         f"{', '.join(names)}: one training: the interval does not hold the spread over trainings or processors; "
@@ -179,8 +205,10 @@ def limits(reading: Reading) -> list[str]:
             "and drawn from the same sessions."
         )
     found += _constants(reading.study) + _narrow(reading.plan)
+    if reading.n_trainings == 1:
+        found.append("How much chance in training matters: one training of every split; another may differ by points.")
     if len(reading.plan["seeds"]) == 1:
-        found.append("How much chance in learning matters: one seed was run; another may differ by several points.")
+        found.append("How much the folds matter: one seed was run, and people were dealt to folds in one way.")
     return found
 
 
