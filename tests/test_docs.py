@@ -34,4 +34,4 @@ def test_commands_that_are_shown_exist(page):
 def test_readme_tells_of_the_demo_as_it_is():
     text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     assert f"simulates {demo.PEOPLE} people" in text
-    assert all(f"| {method} |" in text for method in demo.METHODS)
+    assert all(f"| {method} |" in text for method in demo.FRONT_ENDS)

@@ -11,6 +11,7 @@ from mien.evaluation.job import Factory
 from mien.evaluation.report import write_report
 from mien.progress import talk
 from mien.recognizer import Recognizer
+from mien.sensing.features import FrontEnd
 from mien.sensing.front_ends import RangeProfile, Spectrogram
 from mien.simulate.options import SimulationOptions
 
@@ -27,7 +28,7 @@ N_TRAININGS = 3
 
 _WINDOWS = Spectrogram(hop_s=0.25, from_s=0.2)
 _CLIP, _BEGINNING = RangeProfile(neutral="clip"), RangeProfile(neutral="take")
-FRONT_ENDS = {
+FRONT_ENDS: dict[str, FrontEnd] = {
     "facer": _WINDOWS,
     "resnet": _WINDOWS,
     "svm, stored clip": _CLIP,
