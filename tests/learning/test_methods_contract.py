@@ -13,7 +13,7 @@ from mien.learning.methods import METHODS, options_from_json, options_to_json, w
 from mien.learning.weights import n_weights
 
 QUICK = {
-    "facer": {"width": 2, "attention_units": 4, "classifier_hidden": (16,), "epochs": 6, "adaptation_epochs": 2},
+    "facer": {"width": 2, "attention_units": 4, "classifier_hidden": (16,), "epochs": 16, "adaptation_epochs": 2},
     "resnet": {"width": 2, "epochs": 6},
     "xhar": {"width": 2, "epochs": 6, "adaptation_epochs": 2},
     "dann": {"width": 2, "epochs": 6, "adaptation_epochs": 2},
