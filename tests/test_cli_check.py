@@ -58,3 +58,13 @@ def test_a_spreadsheet_s_table_is_mended_beside_it(check):
     Path("study/takes.mended.tsv").replace(table)
     code, _, err = check("study", "--repair")
     assert code == 0 and "nothing in its tables can be mended with certainty" in err
+
+
+def test_a_copy_with_commas_left_is_not_called_as_it_should_be(check):
+    table = Path("study/takes.tsv")
+    lines = table.read_text().splitlines()
+    said = [f"{line}\t{cell}" for line, cell in zip(lines, ("distance_m", "1,234", "0.5"), strict=True)]
+    table.write_text("\r\n".join(said).replace("\t01\t0001", "\t1\t1") + "\r\n")
+    code, _, err = check("study", "--repair")
+    assert code == 1 and "as it should be" not in err
+    assert "takes.mended.tsv is takes.tsv mended but for 1 faults, to mend by hand: it has decimal commas" in err

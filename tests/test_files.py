@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from mien.errors import ModelError, StorageError
 from mien.files import read_json, read_text, sha256, write_atomically, write_json, write_text
+from mien.terminal import refuse_finished
 
 
 def test_what_is_written_is_read_again(tmp_path):
@@ -105,3 +107,21 @@ def test_any_bytes_give_text_or_a_stated_error(tmp_path_factory, content):
         assert isinstance(read_text(path, ModelError), str)
     except ModelError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("takes.tsv", "subject\n", "is a study; choose another --out"),
+        ("model.safetensors", "another library's", "holds a model.safetensors already; choose another --out"),
+        ("MODEL_CARD.md", "mine", "holds a MODEL_CARD.md already"),
+        ("report.html", "mine", "holds a report.html already"),
+        ("run.json", '{"mine": 1}', "holds a run.json that is not mien's; choose another --out"),
+        ("run.json", '{"command": "evaluate"}', "holds what `mien evaluate` wrote"),
+    ],
+)
+def test_a_study_or_somebody_s_files_in_out_are_not_written_over(tmp_path, name, content, said):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(StorageError, match=re.escape(said)):
+        refuse_finished(tmp_path, "recognizer.json", "a model", "train")
+    assert [path.name for path in tmp_path.iterdir()] == [name] and (tmp_path / name).read_text() == content

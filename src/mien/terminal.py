@@ -97,6 +97,10 @@ def show_scores(results: Any, as_json: bool) -> None:
     show(shown.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
 
 
+WRITTEN = ("model.safetensors", "MODEL_CARD.md", "results.csv", "predictions.csv", "report.html")
+"""What commands write into --out: where no run.json says that it is theirs, it is somebody's, and stays."""
+
+
 def refuse_finished(out: Path, holds: str, what: str, command: str, resume: bool = False) -> None:
     """Refuse to write over what an earlier command finished, or where nothing can be written.
 
@@ -110,13 +114,18 @@ def refuse_finished(out: Path, holds: str, what: str, command: str, resume: bool
     """
     if os.path.exists(out) and not os.path.isdir(out):
         raise StorageError(f"{out} is a file; choose another --out")
+    if (out / "takes.tsv").exists():
+        raise StorageError(f"{out} is a study; choose another --out")
     refuse_unwritable(out)
     if not resume and (out / holds).exists():
         raise StorageError(f"{out} holds {what}; choose another --out, or delete it")
     if (out / "run.json").is_file():
         other = read_json(out / "run.json", StorageError).get("command")
         if other != command:
-            raise StorageError(f"{out} holds what `mien {other}` wrote; choose another --out, or delete it")
+            whose = f"what `mien {other}` wrote" if isinstance(other, str) else "a run.json that is not mien's"
+            raise StorageError(f"{out} holds {whose}; choose another --out, or delete it")
+    elif not resume and (there := [name for name in WRITTEN if os.path.lexists(out / name)]):
+        raise StorageError(f"{out} holds a {there[0]} already; choose another --out, or delete it")
 
 
 def parsed_front_end(text: str | None) -> Any:

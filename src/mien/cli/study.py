@@ -169,9 +169,12 @@ def _adopt(path: Path) -> None:
 
 def _repair(path: Path) -> None:
     from mien.datasets.repair import repair
+    from mien.datasets.spreadsheet import diagnose
 
     copies = repair(path)
     for table, copy in copies.items():
-        say(f"{copy} is {table.name} as it should be: look through it, then put it in the place of {table.name}")
+        left = diagnose(copy, ()).findings
+        is_now = f"mended but for {len(left)} faults, to mend by hand: it {left[0]}" if left else "as it should be"
+        say(f"{copy} is {table.name} {is_now}: look through it, then put it in the place of {table.name}")
     if not copies:
         say(f"{path}: nothing in its tables can be mended with certainty")

@@ -18,12 +18,17 @@ from mien.labels import NEUTRAL
 from mien.learning.loop import SILENT, Run
 from mien.learning.methods import METHODS, method_named, options_to_json, with_changes
 from mien.learning.model_folder import TrainingFacts
-from mien.learning.weights import n_weights
 from mien.probe import Probe, probe_to_json
 from mien.recognizer.hearing import answers, band_words, clip_alike, fitting, front_end_for, refuse_other_probe
-from mien.recognizer.person import calibrated_to, calibrated_to_study, calibrating_rows, takes_in_memory
+from mien.recognizer.person import (
+    calibrated_to,
+    calibrated_to_study,
+    calibrated_to_windows,
+    confident_on_windows,
+    takes_in_memory,
+)
 from mien.recognizer.stored import load_recognizer, save_recognizer
-from mien.recognizer.teaching import is_labelled, judging_rows, windows_of_rows
+from mien.recognizer.teaching import facts_of_learning, is_labelled, judging_rows, windows_of_rows
 from mien.recording import Recording
 from mien.sensing.features import Features, FrontEnd
 from mien.sensing.front_ends import front_end_to_json
@@ -177,14 +182,7 @@ class Recognizer:
         windows = windows_of_rows(part, self.labels, labels, groups)
         made = method_named(self.method).estimator(self.options, self.seed)
         self.estimator = made.fit(windows.values, windows.labels, windows.groups, validation=validation, run=run)
-        self.training = TrainingFacts(
-            n_people=len(set(subjects[part.row])),
-            n_takes=len(np.unique(part.row)),
-            n_windows=len(part),
-            n_microphones=features.values.shape[1],
-            n_weights=n_weights(self.estimator),
-            weakest_band_db=round(float(part.weakest_db.min()), 1) if len(part.weakest_db) else None,
-        )
+        self.training = facts_of_learning(part, subjects, self.estimator)
         return self
 
     def adapt(
@@ -286,15 +284,7 @@ class Recognizer:
             ModelError: the method cannot be calibrated, no takes, unlabelled ones, or expressions not learnt.
         """
         self._refuse_uncalibrated()
-        labels, present = np.asarray(labels, dtype=object), np.unique(features.of_rows(rows).row)
-        taught, still = calibrating_rows(present, labels, self.labels)
-        made = copy.copy(self)
-        if len(taught):
-            windows = windows_of_rows(features.of_rows(taught), self.labels, labels, np.arange(len(labels)))
-            made.estimator = self.estimator.calibrate(windows.values, windows.labels, windows.groups)
-        told = {"calibrated_takes": len(taught), "neutral_takes": len(still)}
-        made.training = self.training.model_copy(update=told)
-        return made
+        return calibrated_to_windows(self, features, np.asarray(labels, dtype=object), rows)
 
     def calibrate_confidence(
         self, features: Features, labels: Sequence[str] | np.ndarray, rows: Sequence[int] | np.ndarray
@@ -305,11 +295,7 @@ class Recognizer:
         are fitted anew. Args and errors are those of `calibrate_features`; it also refuses a model without foreignness.
         """
         self._refuse_unfitted()
-        labels, made = np.asarray(labels, dtype=object), copy.copy(self)
-        taught, _ = calibrating_rows(np.unique(features.of_rows(rows).row), labels, self.labels)
-        windows = windows_of_rows(features.of_rows(taught), self.labels, labels, np.arange(len(labels)))
-        made.estimator = self.estimator.calibrate_confidence(windows.values, windows.labels)
-        return made
+        return confident_on_windows(self, features, np.asarray(labels, dtype=object), rows)
 
     def _refuse_uncalibrated(self) -> None:
         self._refuse_unfitted()

@@ -11,7 +11,7 @@ from mien.datasets.extract import extract, one_thread
 from mien.datasets.study import Study
 from mien.errors import ModelError
 from mien.labels import NEUTRAL
-from mien.recognizer.teaching import is_labelled
+from mien.recognizer.teaching import is_labelled, windows_of_rows
 from mien.recording import Recording
 from mien.sensing.features import Features, FrontEnd, join
 from mien.sensing.front_ends import ChirpAndTones, RangeProfile
@@ -96,6 +96,39 @@ def calibrated_to_study(
     simulated = None if before is None else before or study.is_simulated
     whose = {"simulated": simulated, "calibrated_study": study.name, "calibrated_subject": subject}
     made.training = made.training.model_copy(update=whose)
+    return made
+
+
+def calibrated_to_windows(
+    recognizer: "Recognizer", features: Features, labels: np.ndarray, rows: Sequence[int] | np.ndarray
+) -> "Recognizer":
+    """Return a new recognizer calibrated to the windows of one person's takes `rows`; the one given stays as it is.
+
+    Raises:
+        ModelError: no takes, unlabelled ones, or expressions that were not learnt.
+    """
+    taught, still = calibrating_rows(np.unique(features.of_rows(rows).row), labels, recognizer.labels)
+    made = copy.copy(recognizer)
+    if len(taught):
+        windows = windows_of_rows(features.of_rows(taught), recognizer.labels, labels, np.arange(len(labels)))
+        made.estimator = recognizer.estimator.calibrate(windows.values, windows.labels, windows.groups)
+    told = {"calibrated_takes": len(taught), "neutral_takes": len(still)}
+    made.training = recognizer.training.model_copy(update=told)
+    return made
+
+
+def confident_on_windows(
+    recognizer: "Recognizer", features: Features, labels: np.ndarray, rows: Sequence[int] | np.ndarray
+) -> "Recognizer":
+    """Return a new recognizer that is as sure as it is right on the windows of `rows`; the one given stays as it is.
+
+    Raises:
+        ModelError: as `calibrated_to_windows`, and a model without foreignness.
+    """
+    made = copy.copy(recognizer)
+    taught, _ = calibrating_rows(np.unique(features.of_rows(rows).row), labels, recognizer.labels)
+    windows = windows_of_rows(features.of_rows(taught), recognizer.labels, labels, np.arange(len(labels)))
+    made.estimator = recognizer.estimator.calibrate_confidence(windows.values, windows.labels)
     return made
 
 

@@ -1,12 +1,15 @@
-"""Which takes teach, and their windows with class numbers."""
+"""Which takes teach, their windows with class numbers, and how much was learnt from."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mien.labels import UNKNOWN
 from mien.learning.arrays import Windows
+from mien.learning.model_folder import TrainingFacts
+from mien.learning.weights import n_weights
 from mien.progress import talk
 from mien.sensing.features import Features
 
@@ -40,3 +43,19 @@ def judging_rows(rows: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> 
         others = sorted({str(labels[row]) for row in rows[~taught]})
         talk.print(f"{(~taught).sum()} validation takes show {', '.join(others)}, not learnt here: left out")
     return rows[taught]
+
+
+def facts_of_learning(part: Features, subjects: np.ndarray, estimator: Any) -> TrainingFacts:
+    """Return how much an estimator has learnt from.
+
+    Args:
+        part: the windows that taught. subjects: (row) whose every row of the table is.
+    """
+    return TrainingFacts(
+        n_people=len(set(subjects[part.row])),
+        n_takes=len(np.unique(part.row)),
+        n_windows=len(part),
+        n_microphones=part.values.shape[1],
+        n_weights=n_weights(estimator),
+        weakest_band_db=round(float(part.weakest_db.min()), 1) if len(part.weakest_db) else None,
+    )
