@@ -11,6 +11,7 @@ from fake_study import AdaptiveNearest, Chancy, FakeStudy, Nearest, fake_feature
 from mien.datasets.simulated import simulate_study
 from mien.datasets.study import load_study
 from mien.errors import StudyError
+from mien.evaluation.attention import read_attention
 from mien.evaluation.benchmark import evaluate
 from mien.evaluation.plan import plain
 from mien.evaluation.report import report_from_folder, write_report
@@ -372,3 +373,21 @@ def test_the_sound_of_a_study_is_drawn(tmp_path):
     for name in study.table["path"]:
         (study.path / name).unlink()
     assert "could not be drawn" in report_from_folder(tmp_path / "out", study).read_text(encoding="utf-8")
+
+
+class Attentive(Nearest):
+    """Nearest, which says that it attends to the first half of what it hears."""
+
+    def attention_map(self, values):
+        return np.repeat(np.array([[[1.0, 0.0]]]), len(values), axis=0)
+
+
+def test_where_attention_adds_something_is_drawn_by_expression(tmp_path):
+    """Of the first training of the first fold alone, from what the evaluation kept beside its results."""
+    results_of(methods={"attentive": Attentive, "nearest": Nearest}, out=tmp_path)
+    (kept,) = read_attention(tmp_path).values()
+    assert len(list((tmp_path / "attention").glob("*.npz"))) == 1
+    assert (kept.method, kept.fold, kept.values.shape[1:]) == ("attentive", 0, (1, 2))
+    np.testing.assert_allclose(kept.values, np.broadcast_to([[[1.0, 0.0]]], kept.values.shape))
+    text = report_from_folder(tmp_path).read_text(encoding="utf-8")
+    assert "Where attention adds something" in text and "Attention of attentive by expression" in text

@@ -219,3 +219,56 @@ def test_a_model_without_a_word_of_its_norm_is_of_the_norm_that_there_was():
     written = options_to_json(METHODS["facer"].options)
     del written["network"]["shape"]["attention_norm"]
     assert options_from_json(FacerOptions, written).network.shape.attention_norm == "double"
+
+
+@torch.no_grad()
+def exchanged_answers(made, values):
+    """Return the share of windows answered otherwise when what attention adds is its mean, the same for all."""
+    (module,) = made.base.network.attention_of_stages().values()
+    added = []
+    handle = module.register_forward_hook(lambda _, inputs, out: added.append(out - inputs[0]))
+    usual = made.predict_proba(values).argmax(axis=1)
+    handle.remove()
+    mean = torch.cat(added).mean(dim=(0, 1))
+    handle = module.register_forward_hook(lambda _, inputs, out: inputs[0] + mean)
+    changed = made.predict_proba(values).argmax(axis=1)
+    handle.remove()
+    return (changed != usual).mean()
+
+
+def test_a_constant_in_place_of_attention_changes_answers_of_a_trained_model():
+    """It changed none of 450: after the last stage a softmax over elements adds next to a constant."""
+    windows, others = toy_windows(spread=0.6), toy_windows(seed=9, spread=1.2)
+    once = {"attention_place": "after", "attention_norm": "double", "attention_batch_norm": False}
+    shares = []
+    for changes in ({}, once):
+        made = FacerClassifier(options(width=4, attention_units=64, epochs=20, batch_size=12, **changes))
+        made.fit(windows.values, windows.labels, windows.groups)
+        shares.append(exchanged_answers(made, others.values))
+    assert shares[0] > 0.02 > shares[1], shares
+
+
+def test_a_short_training_leaves_attention_on_the_scale_that_it_was_trained_at():
+    """After some ten steps torch's running variance was still mostly the 1 it starts at: asked, it added nothing."""
+    windows = toy_windows()
+    made = FacerClassifier(options(epochs=8)).fit(windows.values, windows.labels, windows.groups)
+    network = made.base.network
+    (module,) = network.attention_of_stages().values()
+    added = []
+    handle = module.register_forward_hook(lambda _, inputs, out: added.append(out - inputs[0]))
+    made.represent(windows.values)
+    network.train()
+    with torch.no_grad():
+        network(torch.from_numpy(made.base.normaliser(windows.values)))
+    handle.remove()
+    asked, trained = (each.std(dim=(0, 1)).mean() for each in (torch.cat(added[:-1]), added[-1]))
+    assert 0.3 < asked / trained < 3
+
+
+def test_where_attention_adds_is_known_by_window_and_place():
+    windows = toy_windows()
+    made = FacerClassifier(options(epochs=1)).fit(windows.values, windows.labels, windows.groups)
+    maps = made.attention_map(windows.values[:5])
+    assert maps.shape == (5, 2, 2) and (maps >= 0).all() and maps.std() > 0
+    plain = FacerClassifier(options(epochs=1, attention="none")).fit(windows.values, windows.labels, windows.groups)
+    assert plain.attention_map(windows.values[:5]) is None

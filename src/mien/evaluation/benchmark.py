@@ -14,6 +14,7 @@ from mien.datasets.identity import refuse_unsound_subjects
 from mien.datasets.study import Study
 from mien.errors import SplitError, StudyError
 from mien.evaluation.adaptation import ADAPTATIONS, can_do, rounds_of
+from mien.evaluation.attention import write_attention
 from mien.evaluation.job import TIMING_COLUMNS, Factory, Outcome, run_job
 from mien.evaluation.plan import (
     Job,
@@ -186,6 +187,8 @@ def _put(folder: Path, number: int, outcome: Outcome) -> None:
     """Write what a job found; its predictions come last, and say that it is finished."""
     for kept in outcome.representations:
         write_representations(folder.parent, number, kept)
+    if outcome.attention is not None:
+        write_attention(folder.parent, number, outcome.attention)
     write_table(folder / f"timing-{number:04d}.csv", outcome.timings)
     write_table(folder / f"job-{number:04d}.csv", outcome.predictions)
 

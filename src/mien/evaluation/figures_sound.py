@@ -7,6 +7,7 @@ import numpy as np
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
+from mien.evaluation.attention import AttentionMap
 from mien.evaluation.drawing import Figure, MaxNLocator
 from mien.evaluation.figures import MUTED, PALETTE, in_one_look, new_figure
 from mien.probe import Probe
@@ -106,6 +107,28 @@ def echoes_figure(features: Features, rows: Mapping[str, int], span_db: float = 
     bar = figure.colorbar(drawn, ax=panels, location="top", aspect=45, pad=0.015, shrink=0.7)
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.ax.set_title("level, dB", fontsize=8, fontweight="normal", color=MUTED, loc="center")
+    return figure
+
+
+@in_one_look
+def attention_figure(kept: AttentionMap) -> Figure:
+    """Return where attention adds something, a map per expression on one scale, over what the method heard."""
+    n_lines = (len(kept.expressions) + 1) // 2
+    extent = (*_borders(kept.time), *_borders(kept.height))
+    figure, panels = new_figure(0.7 + 1.0 * n_lines, n_lines, 2, sharex=True, sharey=True, squeeze=False)
+    for panel in panels.flat[len(kept.expressions) :]:
+        panel.set_visible(False)
+    for panel, name, values in zip(panels.flat, kept.expressions, kept.values, strict=False):
+        drawn = panel.imshow(
+            values, origin="lower", aspect="auto", extent=extent, vmin=0, vmax=float(kept.values.max()), cmap=COLOURS
+        )
+        panel.set_title(name)
+    for panel in panels[-1]:
+        panel.set_xlabel(_label(kept.time))
+    figure.supylabel(_label(kept.height), fontsize=8, color=MUTED)
+    bar = figure.colorbar(drawn, ax=panels, location="top", aspect=45, pad=0.015, shrink=0.7)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.ax.set_title("what attention adds", fontsize=8, fontweight="normal", color=MUTED, loc="center")
     return figure
 
 

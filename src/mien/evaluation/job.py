@@ -11,6 +11,7 @@ import pandas as pd
 
 from mien.datasets.extract import one_thread
 from mien.evaluation.adaptation import Round, can_do, rounds_of
+from mien.evaluation.attention import AttentionMap, attention_of
 from mien.evaluation.metrics import predicted_classes, take_predictions
 from mien.evaluation.plan import Job, training_seed
 from mien.evaluation.representations import Representations, can_represent, represented
@@ -38,11 +39,13 @@ class Outcome:
             scoring in each way. Of the machine, not of the method: no two runs agree to the last digit. n_weights is
             of how many learnt numbers the fitted model is made, missing where it does not say.
         representations: what was asked to be kept of them.
+        attention: where attention adds something as trained, of one model of a method that has any.
     """
 
     predictions: pd.DataFrame
     timings: pd.DataFrame
     representations: tuple[Representations, ...] = ()
+    attention: AttentionMap | None = None
 
 
 @dataclass(slots=True)
@@ -71,6 +74,8 @@ def run_job(job: Job, factory: Factory, features: Features, table: pd.DataFrame)
         learner = factory(training_seed(job.seed, job.training))
         fitted = learner.fit_features(features, labels, subjects, job.split.train, job.split.validation)
         timings.append((FIT, clock.lap_s()))
+        attention = attention_of(fitted, job, features, take_of, table)
+        clock.lap_s()
         for adaptation in job.adaptations:
             if not can_do(fitted, adaptation):
                 continue
@@ -91,7 +96,7 @@ def run_job(job: Job, factory: Factory, features: Features, table: pd.DataFrame)
         [keys | {"part": part, "cpu_s": cpu_s, "n_weights": made_of} for part, cpu_s in timings]
     ).astype({"n_weights": "float64"})
     nothing = pd.DataFrame(columns=list(PREDICTION_COLUMNS))
-    return Outcome(pd.concat(scored, ignore_index=True) if scored else nothing, times, tuple(kept))
+    return Outcome(pd.concat(scored, ignore_index=True) if scored else nothing, times, tuple(kept), attention)
 
 
 def learnt(fitted: Any, each: Round, features: Features, labels: np.ndarray) -> Any:

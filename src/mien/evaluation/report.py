@@ -12,11 +12,12 @@ import pandas as pd
 
 from mien import __version__
 from mien.datasets.study import Study
+from mien.evaluation.attention import AttentionMap, read_attention
 from mien.evaluation.figures import colour_of
 from mien.evaluation.inline import facts_html, hue, more_html, table_html
 from mien.evaluation.report_hearing import heard_by
 from mien.evaluation.report_reading import Reading, read
-from mien.evaluation.report_sound import sound_sections
+from mien.evaluation.report_sound import attended, sound_sections
 from mien.evaluation.report_tables import (
     calibrations,
     compared,
@@ -56,7 +57,7 @@ def write_report(results: Results, study: Study | None, out: Path, *, command: s
         StorageError: the disk cannot take it.
     """
     path = Path(out) / "report.html"
-    write_text(path, page(read(results, study, command)))
+    write_text(path, page(read(results, study, command), read_attention(out)))
     return path
 
 
@@ -69,12 +70,18 @@ def report_from_folder(folder: Path, study: Study | None = None, *, command: str
     return write_report(read_results(folder), study, folder, command=command)
 
 
-def page(reading: Reading) -> str:
-    """Return the whole page."""
+def page(reading: Reading, attention: Mapping[str, AttentionMap] | None = None) -> str:
+    """Return the whole page.
+
+    Args:
+        attention: method -> where its attention adds something.
+    """
+    kept = {name: one for name, one in (attention or {}).items() if name in reading.plan["methods"]}
     sections = [
         ("result", "Methods compared", compared(reading)),
         ("limits", "What this does not show", _list(limits(reading))),
         *sound_sections(reading),
+        *([("attention", "Where attention adds something", where)] if (where := attended(reading, kept)) else []),
         *([("takes", "How many takes of a person it needs", needed)] if (needed := takes_needed(reading)) else []),
         ("confusion", "What is taken for what", confusions(reading)),
         ("classes", "Class by class", per_class(reading)),

@@ -7,8 +7,9 @@ from typing import Any
 from mien.datasets.extract import extract
 from mien.datasets.study import Study
 from mien.errors import MienError
+from mien.evaluation.attention import AttentionMap
 from mien.evaluation.examples import cleaning_of
-from mien.evaluation.figures_sound import cleaning_figure, echoes_figure, probe_figure, range_figure
+from mien.evaluation.figures_sound import attention_figure, cleaning_figure, echoes_figure, probe_figure, range_figure
 from mien.evaluation.inline import facts_html, figure_html, grid_html, svg
 from mien.evaluation.report_reading import Reading
 from mien.probe import SPEED_OF_SOUND_M_S, Chirp, Composite, Probe, describe, probe_from_json
@@ -100,6 +101,21 @@ def heard(reading: Reading, study: Study, rows: Mapping[str, int]) -> str:
         )
         figures.append(figure_html(svg(picture, alt), caption))
     return grid_html(figures, "two") if figures else ""
+
+
+def attended(reading: Reading, kept: Mapping[str, AttentionMap]) -> str:
+    """Return where each method's attention adds something, one figure per method that has any."""
+    found = []
+    for method, one in kept.items():
+        sides = " x ".join(str(side) for side in one.values.shape[1:])
+        caption = (
+            f"Where the attention of {method} adds what differs from place to place and window to window: mean over "
+            f"{one.n_windows} scored windows of the first training of fold {one.fold + 1}, by expression. The feature "
+            f"map it stands on has {sides} places over the whole of what is heard. Bright is much; it is no proof that "
+            f"the place tells the expression. {reading.origin_words()}"
+        )
+        found.append(figure_html(svg(attention_figure(one), f"Attention of {method} by expression"), caption))
+    return grid_html(found, "two") if found else ""
 
 
 def _front_end(values: Mapping[str, Any]) -> FrontEnd:

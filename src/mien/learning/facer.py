@@ -197,6 +197,10 @@ class FacerClassifier:
         """Return g(x), (window feature) float32."""
         return self.base.represent(values)
 
+    def attention_map(self, values: np.ndarray) -> np.ndarray | None:
+        """Return how much attention adds at each place, as `NetworkClassifier.attention_map` does."""
+        return self.base.attention_map(values)
+
     def predict_proba(self, values: np.ndarray) -> np.ndarray:
         """Return (window class) probabilities.
 

@@ -24,7 +24,7 @@ from mien.learning.arrays import (
 from mien.learning.augmentation import Augmentation
 from mien.learning.foreignness import Foreignness, believed, fit_confidence, known_foreignness
 from mien.learning.loop import SILENT, Run, Training, train
-from mien.learning.objectives import CrossEntropy, Prepared, infer, labels_of
+from mien.learning.objectives import CrossEntropy, Prepared, device_of, infer, labels_of
 from mien.learning.personal import personal_layer, take_means, take_weights
 from mien.learning.population import Population, personal_densities, personal_temperature
 from mien.models.facer import Facer, FacerShape
@@ -310,6 +310,20 @@ class NetworkClassifier:
         """Return g(x), (window feature) float32."""
         prepared = Prepared(check_values(values, self.image_shape), self.normaliser, None)
         return infer(self.network, prepared)[1].numpy() if len(values) else np.zeros((0, 0), np.float32)
+
+    def attention_map(self, values: np.ndarray) -> np.ndarray | None:
+        """Return how much attention adds to each place of its feature map, (window height time); None without any.
+
+        It is the root mean square over features of what is added, less its mean over windows and places: a constant
+        decides nothing.
+        """
+        shape, network = self.options.shape, self.network
+        if not isinstance(shape, FacerShape) or not isinstance(network, Facer) or shape.attention == "none":
+            return None
+        prepared = Prepared(check_values(values, self.image_shape), self.normaliser, None)
+        with torch.no_grad():
+            added = network.eval().added_by_attention(prepared.plain(slice(None), device_of(network)))
+        return (added - added.mean(dim=(0, 2, 3), keepdim=True)).square().mean(dim=1).sqrt().cpu().numpy()
 
     def outputs(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (window class) scores and (window feature) representations of checked windows."""

@@ -74,7 +74,13 @@ class ExternalAttention(nn.Module):
         self.query = nn.Linear(n_features, n_features)
         self.keys = nn.Linear(n_features, n_units, bias=False)
         self.values = nn.Linear(n_units, n_features, bias=False)
-        self.scale = nn.BatchNorm1d(n_features) if batch_norm else nn.Identity()
+        self.scale: nn.Module = nn.Identity()
+        if batch_norm:
+            self.scale = scale = nn.BatchNorm1d(n_features)
+            # torch starts at 1. What is added varies by far less, and some ten steps would leave most of that 1: as
+            # trained it would be brought to the map's scale, as asked it would be next to nothing.
+            assert scale.running_var is not None
+            nn.init.zeros_(scale.running_var)
 
     def attention(self, elements: Tensor) -> Tensor:
         """Return the normalised map, (batch element unit).

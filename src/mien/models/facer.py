@@ -24,6 +24,7 @@ from mien.models.blocks import (
     ResNet18Trunk,
     SelfAttention,
     as_elements,
+    as_map,
     unit_length,
 )
 
@@ -87,6 +88,26 @@ class Facer(nn.Module):
         """Return number of a stage -> the attention after it."""
         modules = self.attention if isinstance(self.attention, nn.ModuleList) else (self.attention,)
         return dict(zip(self.attended, modules, strict=True))
+
+    def added_by_attention(self, images: Tensor) -> Tensor:
+        """Return what the last attention adds to the feature map it stands on, (batch feature height time)."""
+        stage, module = list(self.attention_of_stages().items())[-1]
+        added: list[Tensor] = []
+
+        def keep(_: nn.Module, given: tuple[Tensor], result: Tensor) -> None:
+            added.append(result - given[0])
+
+        handles = [
+            module.register_forward_hook(keep),
+            self.trunk.stages[2 * stage + 1].register_forward_hook(lambda _, given, result: added.append(result)),
+        ]
+        try:
+            self(images)
+        finally:
+            for handle in handles:
+                handle.remove()
+        feature_map, elements = added
+        return as_map(elements, feature_map)
 
     def forward(self, images: Tensor) -> Outputs:
         representation = as_elements(self.trunk(images, self.attention_of_stages())).mean(dim=1)
