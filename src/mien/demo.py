@@ -20,7 +20,7 @@ PEOPLE = 20
 
 PROTOCOL = "subjects:13/3/4"
 
-EPOCHS = 12
+EPOCHS = 10
 """Of facer and resnet: with `N_TRAININGS`, what fits into three minutes on two cores."""
 
 N_TRAININGS = 3
@@ -40,7 +40,7 @@ FRONT_ENDS: dict[str, FrontEnd] = {
 profiles against the person's neutral: a stored clip, as in live use, and beside it the take's own beginning, which is
 neutral because the simulator says so."""
 
-OPTIONS = {"facer": {"width": 16, "epochs": EPOCHS, "adaptation_epochs": 6}, "resnet": {"width": 16, "epochs": EPOCHS}}
+OPTIONS = {"facer": {"width": 16, "epochs": EPOCHS, "adaptation_epochs": 4}, "resnet": {"width": 16, "epochs": EPOCHS}}
 """A ResNet-18 of a quarter of the paper's width."""
 
 
