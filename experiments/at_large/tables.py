@@ -30,7 +30,7 @@ def predictions(work: Path) -> pd.DataFrame:
     found = pd.concat([read_table(path) for path in sorted((work / "cases").glob("*/*.csv")) if _is_scored(path)])
     found["method"] = found["method"] + _against(found["hearing"])
     found["level"] = found["level"].astype(str)
-    return pd.concat([found, _together(found)], ignore_index=True)
+    return pd.concat([found, _together(found).assign(training=0)], ignore_index=True)
 
 
 def _is_scored(path: Path) -> bool:

@@ -7,6 +7,7 @@ sweep at another pace.
 
 import numpy as np
 from scipy.signal import fftconvolve
+from scipy.stats import theilslopes
 
 from mien.device.sweep import JUMP_S, LEAST_PEAK_TO_FLOOR, PEAK_S, Pulses, mean_between, peak_to_floor, response, snr_db
 
@@ -174,9 +175,9 @@ def find_gain_control(pulses: Pulses) -> str | None:
     if drift_db > _GAIN_DRIFT_DB:
         return f"the level changes by {drift_db:.1f} dB between {len(pulses)} sweeps"
     centres = np.array([low for low, _ in bands])
-    # A band far down, at the end of the response for the most part, has a level of its own and the longest lever.
-    weight = 10 ** (np.array([snr_db(pulses, *band) for band in bands]) / 20)
-    slopes = np.polyfit(centres, (beside - between[:, None]).T, 1, w=weight / weight.max())[0] * np.ptp(centres)
+    # The median of all pairs' slopes: a band far down, at the end of the response for the most part, has a level of its
+    # own and the longest lever (Theil 1950, Sen 1968).
+    slopes = [theilslopes(sweep, centres).slope * np.ptp(centres) for sweep in beside - between[:, None]]
     ramp_db = float(np.ptp(slopes))
     if ramp_db > _GAIN_DRIFT_DB:
         return f"the level ramps by {ramp_db:.1f} dB within a sweep, unlike in the others"
